@@ -1,0 +1,51 @@
+"""Where time comes from: microseconds since the epoch, as FreeSWITCH stamps them.
+
+Pure rooms take `now_us` as an argument. Only what is started by a person or a service
+manager owns a `Clock`; tests own one that moves when they say so.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+US_PER_S = 1_000_000
+
+
+class Clock(Protocol):
+    """A source of the present moment."""
+
+    def now_us(self) -> int:
+        """Microseconds since 1970-01-01 UTC."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now_us(self) -> int:
+        """Microseconds since 1970-01-01 UTC, as integers from the start (no float)."""
+        return time.time_ns() // 1_000
+
+
+def format_us(at_us: int) -> str:
+    """Write a moment as ISO 8601 in the machine's time zone, to the second."""
+    moment = datetime.fromtimestamp(at_us // US_PER_S, tz=UTC)
+    return moment.astimezone().isoformat(timespec="seconds")
+
+
+def parse_us(text: str) -> int:
+    """Read an ISO 8601 moment; without a zone it is the machine's local time.
+
+    Raises ValueError with a sentence for a person.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not a moment; write it like 2026-11-21T00:00:00+08:00"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.astimezone()
+    since_epoch = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since_epoch.days * 86_400 + since_epoch.seconds) * US_PER_S + since_epoch.microseconds

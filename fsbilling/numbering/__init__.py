@@ -1,0 +1,1 @@
+"""Whose number, and where it is at home."""

@@ -1,0 +1,1 @@
+"""What a second costs: pure, exact, explained."""

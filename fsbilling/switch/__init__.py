@@ -1,0 +1,1 @@
+"""The door to FreeSWITCH: ESL in, ESL out."""

@@ -1,0 +1,66 @@
+"""A tariff's rows, found by who calls whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from fsbilling.errors import InputError
+from fsbilling.numbering.region import Region
+from fsbilling.rating.match import matching_forms, prefix_lengths
+from fsbilling.rating.rate import Rate
+
+MATCHING_RULE = (
+    "The callee's match decides first, then the caller's. On each side the most specific wins: "
+    "a prefix of 3 digits or more (the longest first), then area, then province, "
+    "then a prefix of 1 or 2 digits, then *."
+)
+
+
+class Party(msgspec.Struct, frozen=True):
+    """One end of a call, as rates see it.
+
+    Attributes:
+        digits: `Number.digits`, the normal form; empty when the number is hidden.
+        region: Where the number is at home; `UNKNOWN_REGION` matches no area and no province.
+    """
+
+    digits: str
+    region: Region
+
+
+class RateTable:
+    """The rows of one tariff version; what a lookup costs does not grow with their number.
+
+    Every form that can match a party is probed, most specific first (`MATCHING_RULE`): at most
+    one dict lookup per prefix length in the table, and one each for area, province and any.
+
+    Raises InputError when two rows have the same origin and destination: neither could win.
+    """
+
+    def __init__(self, rates: Iterable[Rate]) -> None:
+        self._by_destination: dict[str, dict[str, Rate]] = {}
+        origins: set[str] = set()
+        for rate in rates:
+            by_origin = self._by_destination.setdefault(rate.destination, {})
+            if by_origin.setdefault(rate.origin, rate) is not rate:
+                raise InputError(f"two rates tie: both from {rate.origin} to {rate.destination}")
+            origins.add(rate.origin)
+        self._origin_lengths = prefix_lengths(origins)
+        self._destination_lengths = prefix_lengths(self._by_destination)
+
+    def find(self, origin: Party, destination: Party) -> Rate | None:
+        """Give the most specific row for a call, or None when no row matches it."""
+        origin_forms = matching_forms(origin.digits, origin.region, self._origin_lengths)
+        for form in matching_forms(
+            destination.digits, destination.region, self._destination_lengths
+        ):
+            by_origin = self._by_destination.get(form)
+            if by_origin is None:
+                continue
+            for origin_form in origin_forms:
+                rate = by_origin.get(origin_form)
+                if rate is not None:
+                    return rate
+        return None

@@ -93,7 +93,7 @@ def affordable_s(terms: Terms, answered_us: int, credit_micros: int, limit_s: in
         return 0
     if _cost_micros(terms, answered_us, limit_s) <= credit_micros:
         return limit_s
-    # The limit costs more: so the credit is below any cap, and a price of 0 stops at fee or minimum.
+    # The limit costs more: the credit is below any cap, and a rate of 0 stops at fee or minimum.
     rate = terms.rate
     free_s = max(rate.grace_s - 1, 0)
     usage_micros = credit_micros - rate.connect_fee_micros

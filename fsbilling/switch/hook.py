@@ -1,0 +1,148 @@
+"""The hook: FreeSWITCH's dialplan asks here whether a call may start.
+
+The dialplan's `socket` application connects, we ask for the channel (`connect`), billing
+decides, and one `multiset` carries the answer back. FreeSWITCH waits meanwhile, so every session
+has a deadline, whatever the peer does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+import msgspec
+import structlog
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from greenswitch.esl import OutboundSession
+
+from fsbilling.errors import SwitchError, SwitchTimeout
+from fsbilling.switch.channel import Channel
+from fsbilling.switch.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+MAX_CONNECTIONS = 200
+BACKLOG = 128
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_VALUE = re.compile(r"[^\x00-\x1f\x7f'\\$]*")
+_SEPARATORS = "|~;!#@%&*"
+
+
+class HookAnswer(msgspec.Struct, frozen=True):
+    """What the dialplan is told: channel variables, set all at once."""
+
+    variables: dict[str, str]
+
+
+UNDECIDED = HookAnswer({"fsbilling_verdict": "error"})
+"""Given when billing fails: the dialplan's `verdict-error` refuses the call."""
+
+Decide = Callable[[Channel], HookAnswer]
+
+
+def multiset(variables: Mapping[str, str]) -> str:
+    """Write `multiset`'s argument, with a separator that no value holds.
+
+    Quotes, backslashes and `$` are refused with SwitchError: FreeSWITCH would read them
+    (switch_utils.c, cleanup_separated_string; switch_channel_expand_variables).
+    """
+    for name, value in variables.items():
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise SwitchError(f"{name}={value!r} cannot be set by the hook")
+    values = "".join(variables.values())
+    separator = next((mark for mark in _SEPARATORS if mark not in values), None)
+    if separator is None:
+        raise SwitchError("the values hold every separator there is")
+    return f"^^{separator}" + separator.join(f"{n}={v}" for n, v in variables.items())
+
+
+class HookSession(Connection, OutboundSession):  # type: ignore[misc] # greenswitch has no types
+    """One call waiting in the dialplan."""
+
+    def ask(self, timeout_s: float) -> Channel:
+        """Learn which channel this is; raises SwitchError."""
+        return Channel(self.send("connect", timeout_s).headers)
+
+    def answer_with(self, variables: Mapping[str, str], timeout_s: float) -> None:
+        """Set the variables; returns when the switch has taken them, else raises SwitchError."""
+        # As a body, FreeSWITCH reads it in one go; header lines it reads byte by byte.
+        argument = multiset(variables).encode()
+        reply = self.send(
+            "sendmsg\ncall-command: execute\nexecute-app-name: multiset\n"
+            f"content-type: text/plain\ncontent-length: {len(argument)}\n\n" + argument.decode(),
+            timeout_s,
+        )
+        text = reply.headers.get("Reply-Text", "")
+        if not text.startswith("+OK"):
+            raise SwitchError(f"multiset was answered {text!r}")
+
+
+class HookServer:
+    """Listens for the dialplan."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        *,
+        decide: Decide,
+        abandoned: Callable[[Channel], None],
+        deadline_ms: int = 2_000,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        self._decide = decide
+        self._abandoned = abandoned
+        self._deadline_s = deadline_ms / 1_000
+        self._pool = Pool(max_connections)
+        self._server = StreamServer(address, self._accept, backlog=BACKLOG)
+
+    @property
+    def port(self) -> int:
+        """The port listened on; of use when 0 was asked for."""
+        port: int = self._server.server_port
+        return port
+
+    def start(self) -> None:
+        """Listen; raises OSError when the address is taken."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Stop listening; sessions under way get the rest of their deadline."""
+        self._server.stop_accepting()
+        self._pool.join(timeout=self._deadline_s)
+        self._server.stop()
+
+    def _accept(self, sock: gevent.socket.socket, peer: object) -> None:
+        # A waiting call is better refused at once than kept: the dialplan has an answer for it.
+        if self._pool.full():
+            log.warning("hook_full", sessions=len(self._pool))
+            sock.close()
+            return
+        self._pool.spawn(self._serve, sock, peer)
+
+    def _serve(self, sock: gevent.socket.socket, peer: object) -> None:
+        session = HookSession(peer, sock)
+        try:
+            with gevent.Timeout(self._deadline_s, SwitchTimeout("the deadline has passed")):
+                self._converse(session)
+        except SwitchError as fault:
+            log.warning("hook_failed", why=str(fault))
+        finally:
+            session.stop()
+
+    def _converse(self, session: HookSession) -> None:
+        channel = session.ask(self._deadline_s)
+        answer = self._decided(channel)
+        try:
+            session.answer_with(answer.variables, self._deadline_s)
+        except SwitchError as fault:
+            log.warning("hook_abandoned", call=channel.uuid, why=str(fault))
+            self._abandoned(channel)
+
+    def _decided(self, channel: Channel) -> HookAnswer:
+        try:
+            return self._decide(channel)
+        except Exception:
+            # Whatever broke: the caller waits, and an unanswered dialplan must fail closed.
+            log.exception("hook_undecided", call=channel.uuid)
+            return UNDECIDED

@@ -1,0 +1,158 @@
+"""What billing asks of one switch: each question and order as one API command.
+
+Every word put into a command is checked against a strict pattern first; nothing that a caller
+wrote gets here (DESIGN rule 7). An answer that is not understood raises SwitchError: unknown is
+not ended (rule 5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from fsbilling.clock import US_PER_S
+from fsbilling.errors import SwitchError
+from fsbilling.switch.channel import Channel, is_uuid
+from fsbilling.switch.frame import BodyError, parse_json
+
+_CAUSE = re.compile(r"[A-Z][A-Z0-9_]{1,39}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_VALUE = re.compile(r"[^\x00-\x1f\x7f;'\"\\$]*")
+_SOUND = re.compile(r"[A-Za-z0-9_/:%.,;=()+-]{1,200}")
+_GONE = "-ERR No such channel"
+_LEGS = frozenset({"aleg", "bleg", "both"})
+
+
+class Api(Protocol):
+    """Runs one API command on the switch: `Link.api`."""
+
+    def __call__(self, command: str, timeout_s: float = ...) -> str:
+        """Return the command's whole output; raises SwitchError."""
+
+
+class _Row(msgspec.Struct):
+    uuid: str
+
+
+class _Rows(msgspec.Struct):
+    row_count: int
+    rows: list[_Row] = []
+
+
+def timer_group(call_uuid: str, seq: int) -> str:
+    """Name the switch-side timer of one grant, so that it can be removed on its own."""
+    return f"fsbilling-{_uuid(call_uuid)}-{seq:d}"
+
+
+class Node:
+    """One FreeSWITCH, by what billing needs of it."""
+
+    def __init__(self, name: str, api: Api) -> None:
+        self.name = name
+        self._api = api
+
+    def core_uuid(self) -> str:
+        """Which FreeSWITCH process answers; another one means that all its calls are gone."""
+        answer = self._api("global_getvar core_uuid").strip()
+        if not is_uuid(answer):
+            raise SwitchError(f"core_uuid is {answer[:60]!r}")
+        return answer
+
+    def live_uuids(self) -> frozenset[str]:
+        """The channels the switch lists now.
+
+        The list comes from the switch's own database, which trails by up to a second or so:
+        before a call counts as ended, `dump` must say so.
+        """
+        answer = self._api("show channels as json")
+        try:
+            listing = msgspec.json.decode(answer, type=_Rows)
+        except msgspec.DecodeError as fault:
+            raise SwitchError(f"show channels: {fault}: {answer[:60]!r}") from None
+        uuids = frozenset(row.uuid for row in listing.rows)
+        if len(uuids) != listing.row_count:
+            raise SwitchError(f"show channels: {len(uuids)} of {listing.row_count} rows")
+        return uuids
+
+    def dump(self, uuid: str) -> Channel | None:
+        """One channel as it is now; None only when the switch says there is no such channel."""
+        answer = self._api(f"uuid_dump {_uuid(uuid)} json")
+        if answer.startswith(_GONE):
+            return None
+        try:
+            channel = Channel(parse_json(answer.encode()))
+        except BodyError:
+            raise SwitchError(f"uuid_dump: {answer[:60]!r}") from None
+        if channel.uuid != uuid:
+            raise SwitchError(f"uuid_dump of {uuid} told of {channel.uuid!r}")
+        return channel
+
+    def mark(self, uuid: str, variables: Mapping[str, str]) -> bool:
+        """Set channel variables; False when there is no such channel."""
+        pairs = ";".join(f"{_name(name)}={_value(value)}" for name, value in variables.items())
+        return self._done(f"uuid_setvar_multi {_uuid(uuid)} {pairs}")
+
+    def add_timer(self, call_uuid: str, seq: int, at_us: int) -> None:
+        """Arm a timer inside the switch that ends the call, on whatever leg it lives by then.
+
+        It fires within half a second after `at_us`, by the switch's clock.
+        """
+        second, rest_us = divmod(at_us, US_PER_S)
+        rest_ms = -(-rest_us // 1_000)
+        uuid = _uuid(call_uuid)
+        group = timer_group(uuid, seq)
+        # FreeSWITCH takes a moment in the past for an interval, and the timer would never fire
+        # (switch_scheduler.c): let the switch itself replace it by its next second.
+        self._done(
+            f"expand sched_api ${{cond(${{strepoch()}} < {second} ? {second} : +1)}} {group}"
+            f" expand hupall ALLOTTED_TIMEOUT fsbilling_call {uuid} \\${{msleep({rest_ms})}}&"
+        )
+
+    def remove_timer(self, call_uuid: str, seq: int) -> None:
+        """Take a timer away; one that has fired or never was is no fault."""
+        self._api(f"sched_del {timer_group(call_uuid, seq)}")
+
+    def kill(self, uuid: str, cause: str) -> bool:
+        """Hang one channel up; False when there is no such channel."""
+        if not _CAUSE.fullmatch(cause):
+            raise SwitchError(f"{cause!r} is not a hang-up cause")
+        return self._done(f"uuid_kill {_uuid(uuid)} {cause}")
+
+    def warn(self, uuid: str, sound: str, leg: str) -> bool:
+        """Play a sound to one leg (`aleg`: this channel, `bleg`: the one bridged to it)."""
+        if not _SOUND.fullmatch(sound):
+            raise SwitchError(f"{sound!r} is not a sound that can be played")
+        if leg not in _LEGS:
+            raise SwitchError(f"{leg!r} is not a leg")
+        return self._done(f"uuid_broadcast {_uuid(uuid)} {sound} {leg}")
+
+    def _done(self, command: str) -> bool:
+        """Run an order; False when the channel is gone; SwitchError when it was not carried out."""
+        answer = self._api(command)
+        if answer.startswith(_GONE):
+            return False
+        if not answer.startswith("+OK"):
+            raise SwitchError(f"{command.split(' ', 1)[0]}: {answer[:80]!r}")
+        return True
+
+
+def _uuid(text: str) -> str:
+    # An empty word would make hupall hang up every call on the switch.
+    if not is_uuid(text):
+        raise SwitchError(f"{text!r} is not a channel UUID")
+    return text
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise SwitchError(f"{text!r} is not a variable name")
+    return text
+
+
+def _value(text: str) -> str:
+    if not _VALUE.fullmatch(text):
+        raise SwitchError(f"{text!r} cannot be a variable's value")
+    return text

@@ -1,0 +1,206 @@
+"""Accounts in SQL: who pays, what is free.
+
+Order of locks everywhere in the store: the account first, then its holds, then the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+
+from fsbilling.credit.account import Account, Mode
+from fsbilling.errors import Refused
+from fsbilling.ledger.chain import GENESIS
+from fsbilling.money import MAX_MICROS, format_micros
+from fsbilling.store.insert import insert_once
+from fsbilling.store.schema import account, account_tariff, tariff
+from fsbilling.store.text import storable
+
+SERVICES = frozenset({"400", "outbound"})
+
+_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+_SELECT = (
+    select(account, account_tariff.c.service, account_tariff.c.tariff)
+    .select_from(account.outerjoin(account_tariff))
+    .order_by(account.c.code, account_tariff.c.service)
+)
+_FIND = _SELECT.where(account.c.code == bindparam("code"))
+_LOCK = _FIND.with_for_update(of=account)
+_CHANGE_HELD = (
+    update(account)
+    .where(account.c.id == bindparam("account_id"))
+    .values(held_micros=account.c.held_micros + bindparam("delta_micros"))
+)
+
+
+def add(
+    conn: Connection,
+    *,
+    code: str,
+    mode: Mode,
+    credit_limit_micros: int = 0,
+    currency: str = "CNY",
+    tariffs: Mapping[str, str] | None = None,
+    at_us: int,
+) -> Account | Refused:
+    """Open an account with a balance of zero.
+
+    Refused: `bad_code`, `bad_currency`, `bad_credit_limit`, `account_exists`,
+    `unknown_service`, `unknown_tariff`. After a refusal roll back: the account may be there
+    without its tariffs.
+    """
+    if not _CODE.fullmatch(code):
+        return Refused("bad_code", "an account's code is 1 to 64 of A-Z a-z 0-9 . _ -")
+    if not _CURRENCY.fullmatch(currency):
+        return Refused("bad_currency", f"{currency!r} is not a currency; write it like CNY")
+    if refusal := _refuse_limit(mode, credit_limit_micros):
+        return refusal
+    for service, name in (tariffs or {}).items():
+        if refusal := _refuse_tariff(conn, service, name):
+            return refusal
+    row = {
+        "code": code,
+        "mode": mode,
+        "currency": currency,
+        "balance_micros": 0,
+        "credit_limit_micros": credit_limit_micros,
+        "held_micros": 0,
+        "suspended": False,
+        "last_seq": 0,
+        "last_hash": GENESIS,
+        "created_us": at_us,
+    }
+    if not insert_once(conn, account, row):
+        return Refused("account_exists", f"there is an account {code} already")
+    for service, name in (tariffs or {}).items():
+        set_tariff(conn, code, service, name)
+    return _known(conn, code)
+
+
+def find(conn: Connection, code: str) -> Account | None:
+    """The account as this transaction sees it."""
+    return _one(conn.execute(_FIND, {"code": code})) if storable(code) else None
+
+
+def lock(conn: Connection, code: str) -> Account | None:
+    """The account, kept from every other transaction until this one ends."""
+    return _one(conn.execute(_LOCK, {"code": code})) if storable(code) else None
+
+
+def list_all(conn: Connection) -> list[Account]:
+    """Every account, by code."""
+    return _fold(conn.execute(_SELECT))
+
+
+def set_suspended(conn: Connection, code: str, suspended: bool) -> bool:  # noqa: FBT001
+    """Stop or allow new calls; False when there is no such account."""
+    if not storable(code):
+        return False
+    done = conn.execute(update(account).where(account.c.code == code).values(suspended=suspended))
+    return done.rowcount == 1
+
+
+def set_credit_limit(conn: Connection, code: str, micros: int) -> Account | Refused:
+    """Change how far below zero the balance may go.
+
+    Refused: `unknown_account`, `bad_credit_limit`, `limit_in_use` (less than what is owed and
+    held now: DESIGN rule 1).
+    """
+    found = lock(conn, code)
+    if found is None:
+        return unknown(code)
+    if refusal := _refuse_limit(found.mode, micros):
+        return refusal
+    used_micros = found.held_micros - found.balance_micros
+    if micros < used_micros:
+        return Refused(
+            "limit_in_use",
+            f"{code} owes or holds {format_micros(used_micros)} now; the limit cannot be lower",
+        )
+    conn.execute(
+        update(account).where(account.c.id == found.account_id).values(credit_limit_micros=micros)
+    )
+    return _known(conn, code)
+
+
+def set_tariff(conn: Connection, code: str, service: str, name: str) -> Refused | None:
+    """Price the account's new calls of `service` (`"400"`, `"outbound"`) by tariff `name`.
+
+    Refused: `unknown_account`, `unknown_service`, `unknown_tariff`.
+    """
+    found = lock(conn, code)
+    if found is None:
+        return unknown(code)
+    if refusal := _refuse_tariff(conn, service, name):
+        return refusal
+    key = {"account_id": found.account_id, "service": service}
+    conn.execute(delete(account_tariff).filter_by(**key))
+    conn.execute(insert(account_tariff).values(**key, tariff=name))
+    return None
+
+
+def change_held(conn: Connection, account_id: int, delta_micros: int) -> None:
+    """Add to what is held (subtract, when negative).
+
+    Raises StoreError, by the table's own check, rather than break DESIGN rule 1.
+    """
+    conn.execute(_CHANGE_HELD, {"account_id": account_id, "delta_micros": delta_micros})
+
+
+def unknown(code: str) -> Refused:
+    """What to answer when nobody has this code."""
+    return Refused("unknown_account", f"there is no account {code}; see: fsbilling account list")
+
+
+def _refuse_limit(mode: Mode, credit_limit_micros: int) -> Refused | None:
+    if mode is Mode.PREPAID and credit_limit_micros:
+        return Refused("bad_credit_limit", "a prepaid account has no credit limit")
+    if not 0 <= credit_limit_micros <= MAX_MICROS:
+        return Refused("bad_credit_limit", "the credit limit is out of range")
+    return None
+
+
+def _refuse_tariff(conn: Connection, service: str, name: str) -> Refused | None:
+    if service not in SERVICES:
+        return Refused("unknown_service", f"{service!r} is not a service: 400 or outbound")
+    if not storable(name) or not conn.execute(select(tariff).filter_by(name=name)).first():
+        return Refused(
+            "unknown_tariff",
+            f"there is no tariff {name!r}; first: fsbilling rates import {name} FILE.csv",
+        )
+    return None
+
+
+def _known(conn: Connection, code: str) -> Account:
+    return _fold(conn.execute(_FIND, {"code": code}))[0]
+
+
+def _one(rows: Iterable[Row[Any]]) -> Account | None:
+    return next(iter(_fold(rows)), None)
+
+
+def _fold(rows: Iterable[Row[Any]]) -> list[Account]:
+    """One Account for all the rows (one a service) that the join gives for it."""
+    found: dict[int, Account] = {}
+    for row in rows:
+        if row.id not in found:
+            found[row.id] = Account(
+                account_id=row.id,
+                code=row.code,
+                mode=Mode(row.mode),
+                currency=row.currency,
+                balance_micros=row.balance_micros,
+                credit_limit_micros=row.credit_limit_micros,
+                held_micros=row.held_micros,
+                suspended=row.suspended,
+                tariffs={},
+                created_us=row.created_us,
+            )
+        if row.service is not None:
+            found[row.id].tariffs[row.service] = row.tariff
+    return list(found.values())

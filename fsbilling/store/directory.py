@@ -1,0 +1,120 @@
+"""Who pays for which number and which line.
+
+A number is a 400 number, as ten digits. A line is what an outbound call is recognised by, as
+kind (user, gateway, ip, accountcode) and value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from sqlalchemy import Connection, delete, select, tuple_
+
+from fsbilling.errors import Refused
+from fsbilling.store import accounts
+from fsbilling.store.insert import insert_once
+from fsbilling.store.schema import account as payer
+from fsbilling.store.schema import line as line_table
+from fsbilling.store.schema import number as number_table
+from fsbilling.store.text import storable
+
+
+class NumberRow(msgspec.Struct, frozen=True):
+    """A 400 number: the code of the account that pays, and the dial string it leads to."""
+
+    number: str
+    account: str
+    target: str
+
+
+class LineRow(msgspec.Struct, frozen=True):
+    """A line, and the code of the account that pays for it."""
+
+    kind: str
+    value: str
+    account: str
+
+
+_NUMBERS = (
+    select(number_table.c.number, payer.c.code, number_table.c.target)
+    .select_from(number_table.join(payer))
+    .order_by(number_table.c.number)
+)
+_LINES = (
+    select(line_table.c.kind, line_table.c.value, payer.c.code)
+    .select_from(line_table.join(payer))
+    .order_by(line_table.c.kind, line_table.c.value)
+)
+
+
+def add_number(conn: Connection, number: str, account: str, target: str) -> Refused | None:
+    """Give a 400 number to an account. Refused: `unknown_account`, `bad_target`, `number_taken`."""
+    owner = accounts.find(conn, account)
+    if owner is None:
+        return accounts.unknown(account)
+    if not target or not storable(target):
+        return Refused("bad_target", "a target is a dial string, such as user/1001")
+    row = {"number": number, "account_id": owner.account_id, "target": target}
+    if insert_once(conn, number_table, row):
+        return None
+    return Refused("number_taken", f"{number} belongs to an account already")
+
+
+def remove_number(conn: Connection, number: str) -> bool:
+    """Take a 400 number from its account; False when nobody has it."""
+    return conn.execute(delete(number_table).filter_by(number=number)).rowcount == 1
+
+
+def number(conn: Connection, digits: str) -> NumberRow | None:
+    """Who owns a 400 number, and where it leads."""
+    if not storable(digits):
+        return None
+    row = conn.execute(_NUMBERS.where(number_table.c.number == digits)).first()
+    return None if row is None else NumberRow(*row)
+
+
+def numbers(conn: Connection, account: str | None = None) -> list[NumberRow]:
+    """Every 400 number, of one account or of all."""
+    query = _NUMBERS if account is None else _NUMBERS.where(payer.c.code == account)
+    return [NumberRow(*row) for row in conn.execute(query)]
+
+
+def add_line(conn: Connection, kind: str, value: str, account: str) -> Refused | None:
+    """Give a line to an account. Refused: `unknown_account`, `bad_line`, `line_taken`."""
+    owner = accounts.find(conn, account)
+    if owner is None:
+        return accounts.unknown(account)
+    if not value or not storable(value):
+        return Refused("bad_line", "a line is KIND:VALUE, such as user:1001")
+    row = {"kind": kind, "value": value, "account_id": owner.account_id}
+    if insert_once(conn, line_table, row):
+        return None
+    return Refused("line_taken", f"{kind}:{value} belongs to an account already")
+
+
+def remove_line(conn: Connection, kind: str, value: str) -> bool:
+    """Take a line from its account; False when nobody has it."""
+    return conn.execute(delete(line_table).filter_by(kind=kind, value=value)).rowcount == 1
+
+
+def line(conn: Connection, kind: str, value: str) -> str | None:
+    """The code of the account that pays for a line."""
+    return lines_among(conn, [(kind, value)]).get((kind, value))
+
+
+def lines_among(
+    conn: Connection, candidates: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """Which of some (kind, value) are lines, and the code of the account that pays for each."""
+    keys = [(kind, value) for kind, value in candidates if storable(kind) and storable(value)]
+    if not keys:
+        return {}
+    query = _LINES.where(tuple_(line_table.c.kind, line_table.c.value).in_(keys))
+    return {(row.kind, row.value): row.code for row in conn.execute(query)}
+
+
+def lines(conn: Connection, account: str | None = None) -> list[LineRow]:
+    """Every line, of one account or of all."""
+    query = _LINES if account is None else _LINES.where(payer.c.code == account)
+    return [LineRow(*row) for row in conn.execute(query)]

@@ -1,0 +1,184 @@
+"""Holds in SQL: the credit set aside for each live call.
+
+Kept at each commit: `account.held_micros` is the sum of the account's holds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
+
+from fsbilling.calls.call import Call
+from fsbilling.errors import StoreError
+from fsbilling.rating.terms import Terms
+from fsbilling.store import accounts
+from fsbilling.store.insert import insert_once
+from fsbilling.store.schema import account, hold
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """What one live call has set aside, and all that a new daemon needs to go on with it.
+
+    Attributes:
+        call: Who calls whom; its `switch` and `uuid` are the key.
+        terms: The rate the call was started with.
+        account_id: Who pays.
+        amount_micros: What is set aside.
+        granted_s: The seconds of talk it pays for, counted from the answer.
+        leg_uuid: The channel whose end ends the billing; differs from `call.uuid` after a
+            transfer.
+        authorised_us: When it was placed.
+        answered_us: When the call was answered; 0 before that.
+        seen_us: The last sign of life.
+        timer_seq: The number of the timer that guards the call inside the switch.
+    """
+
+    call: Call
+    terms: Terms
+    account_id: int
+    amount_micros: int
+    granted_s: int
+    leg_uuid: str
+    authorised_us: int
+    answered_us: int = 0
+    seen_us: int
+    timer_seq: int = 0
+
+
+_KEY = (hold.c.switch == bindparam("of_switch")) & (hold.c.uuid == bindparam("of_uuid"))
+_FIND = select(hold).where(_KEY)
+# In this order, so that two transactions never wait for each other.
+_LOCK = _FIND.join(account).with_for_update(of=[account, hold])
+_UPDATE = update(hold).where(_KEY)
+_DELETE = delete(hold).where(_KEY)
+
+
+def place(conn: Connection, new: Hold) -> bool:
+    """Set credit aside for a new call; False, and nothing changed, when it has a hold already.
+
+    The caller has locked the account in this transaction (`accounts.lock`) and seen that the
+    amount is free. Raises StoreError, by the table's own check, rather than break DESIGN rule 1.
+    """
+    row = {
+        "switch": new.call.switch,
+        "uuid": new.call.uuid,
+        "account_id": new.account_id,
+        "amount_micros": new.amount_micros,
+        "granted_s": new.granted_s,
+        "leg_uuid": new.leg_uuid,
+        "authorised_us": new.authorised_us,
+        "answered_us": new.answered_us,
+        "seen_us": new.seen_us,
+        "timer_seq": new.timer_seq,
+        "call": msgspec.json.encode(new.call).decode(),
+        "terms": msgspec.json.encode(new.terms).decode(),
+    }
+    if not insert_once(conn, hold, row):
+        return False
+    accounts.change_held(conn, new.account_id, new.amount_micros)
+    return True
+
+
+def find(conn: Connection, switch: str, uuid: str) -> Hold | None:
+    """The hold of one call."""
+    return _one(conn.execute(_FIND, _key(switch, uuid)).first())
+
+
+def renew(
+    conn: Connection,
+    switch: str,
+    uuid: str,
+    *,
+    amount_micros: int,
+    granted_s: int,
+    timer_seq: int,
+    seen_us: int,
+) -> None:
+    """Change what is set aside, and adjust the account by the difference.
+
+    Raises StoreError when the call has no hold (any more): the seconds must not be granted
+    (DESIGN rule 2).
+    """
+    held = _lock(conn, switch, uuid)
+    if held is None:
+        raise StoreError(f"call {uuid} on {switch} has no hold to renew")
+    _change(
+        conn,
+        switch,
+        uuid,
+        amount_micros=amount_micros,
+        granted_s=granted_s,
+        timer_seq=timer_seq,
+        seen_us=seen_us,
+    )
+    if amount_micros != held.amount_micros:
+        accounts.change_held(conn, held.account_id, amount_micros - held.amount_micros)
+
+
+def answered(conn: Connection, switch: str, uuid: str, answered_us: int, seen_us: int) -> bool:
+    """Note when the call was answered; False when it has no hold."""
+    return _change(conn, switch, uuid, answered_us=answered_us, seen_us=seen_us)
+
+
+def follow(conn: Connection, switch: str, uuid: str, leg_uuid: str, seen_us: int) -> bool:
+    """Note that the call lives on in another channel; False when it has no hold."""
+    return _change(conn, switch, uuid, leg_uuid=leg_uuid, seen_us=seen_us)
+
+
+def remove(conn: Connection, switch: str, uuid: str) -> Hold | None:
+    """Give the credit back; the hold as it was, or None when there is none (any more)."""
+    held = _lock(conn, switch, uuid)
+    if held is not None:
+        conn.execute(_DELETE, _key(switch, uuid))
+        accounts.change_held(conn, held.account_id, -held.amount_micros)
+    return held
+
+
+def live(conn: Connection, *, switch: str | None = None, account: str | None = None) -> list[Hold]:
+    """Every hold, oldest first; of one switch or of one account (by code) when given."""
+    query = select(hold).order_by(hold.c.authorised_us, hold.c.uuid)
+    if switch is not None:
+        query = query.where(hold.c.switch == switch)
+    if account is not None:
+        payer = accounts.find(conn, account)
+        query = query.where(hold.c.account_id == (payer.account_id if payer else 0))
+    return [_hold(row) for row in conn.execute(query)]
+
+
+def count(conn: Connection, account_id: int) -> int:
+    """How many live calls the account pays for."""
+    query = select(func.count()).select_from(hold).where(hold.c.account_id == account_id)
+    return conn.execute(query).scalar_one()
+
+
+def _lock(conn: Connection, switch: str, uuid: str) -> Hold | None:
+    return _one(conn.execute(_LOCK, _key(switch, uuid)).first())
+
+
+def _change(conn: Connection, switch: str, uuid: str, **values: int | str) -> bool:
+    return conn.execute(_UPDATE, _key(switch, uuid) | values).rowcount == 1
+
+
+def _key(switch: str, uuid: str) -> dict[str, Any]:
+    return {"of_switch": switch, "of_uuid": uuid}
+
+
+def _one(row: Row[Any] | None) -> Hold | None:
+    return None if row is None else _hold(row)
+
+
+def _hold(row: Row[Any]) -> Hold:
+    return Hold(
+        call=msgspec.json.decode(row.call, type=Call),
+        terms=msgspec.json.decode(row.terms, type=Terms),
+        account_id=row.account_id,
+        amount_micros=row.amount_micros,
+        granted_s=row.granted_s,
+        leg_uuid=row.leg_uuid,
+        authorised_us=row.authorised_us,
+        answered_us=row.answered_us,
+        seen_us=row.seen_us,
+        timer_seq=row.timer_seq,
+    )

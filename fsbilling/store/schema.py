@@ -1,0 +1,255 @@
+"""Every table, once, for SQLite and PostgreSQL.
+
+Money is in micro-units (`_micros`), time in microseconds since the epoch (`_us`), lengths in
+seconds (`_s`), as everywhere in this package. Text has no length limit: SQLite would ignore it,
+and PostgreSQL would refuse a CDR over it. The database of a running system is made by the
+migrations (`alembic/`); a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+BIG = BigInteger().with_variant(Integer(), "sqlite")
+"""64 bits on both; SQLite numbers rows by itself only in a column called INTEGER."""
+
+_ASKED_FOR = text("kind IN ('topup', 'adjustment')")
+
+
+def _big(name: str) -> Column[int]:
+    return Column(name, BIG, nullable=False)
+
+
+def _int(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _account_id() -> Column[int]:
+    return Column("account_id", BIG, ForeignKey("account.id"), nullable=False)
+
+
+tariff = Table(
+    "tariff",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _big("created_us"),
+)
+
+tariff_version = Table(
+    "tariff_version",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    Column("tariff", Text, ForeignKey("tariff.name"), nullable=False),
+    _int("version"),
+    _big("valid_from_us"),
+    _int("row_count"),
+    _text("source"),
+    _big("imported_us"),
+    UniqueConstraint("tariff", "version"),
+    Index(None, "tariff", "valid_from_us"),
+)
+
+rate = Table(
+    "rate",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    Column("version_id", BIG, ForeignKey("tariff_version.id"), nullable=False, index=True),
+    _text("origin"),
+    _text("destination"),
+    _big("rate_micros_per_min"),
+    _big("connect_fee_micros"),
+    _int("first_increment_s"),
+    _int("next_increment_s"),
+    _int("grace_s"),
+    _big("min_charge_micros"),
+    _big("max_charge_micros"),
+    _text("note"),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    Column("code", Text, nullable=False, unique=True),
+    _text("mode"),
+    _text("currency"),
+    _big("balance_micros"),
+    _big("credit_limit_micros"),
+    _big("held_micros"),
+    Column("suspended", Boolean, nullable=False),
+    _big("last_seq"),
+    _text("last_hash"),
+    _big("created_us"),
+    CheckConstraint("mode IN ('prepaid', 'postpaid')", name="mode"),
+    # DESIGN rule 1, kept by the database itself, whatever the code above it does.
+    CheckConstraint("balance_micros + credit_limit_micros - held_micros >= 0", name="no_overspend"),
+    CheckConstraint("held_micros >= 0", name="held"),
+    CheckConstraint(
+        "credit_limit_micros >= 0 AND (mode = 'postpaid' OR credit_limit_micros = 0)",
+        name="credit_limit",
+    ),
+)
+
+account_tariff = Table(
+    "account_tariff",
+    metadata,
+    Column("account_id", BIG, ForeignKey("account.id"), primary_key=True),
+    Column("service", Text, primary_key=True),
+    Column("tariff", Text, ForeignKey("tariff.name"), nullable=False),
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    Column("account_id", BIG, ForeignKey("account.id"), primary_key=True, autoincrement=False),
+    Column("seq", BIG, primary_key=True, autoincrement=False),
+    _text("kind"),
+    _big("amount_micros"),
+    _big("balance_after_micros"),
+    _text("ref"),
+    _text("note"),
+    _big("at_us"),
+    _text("prev_hash"),
+    _text("hash"),
+    # What a person asked for twice by one reference happens once.
+    Index(
+        "uq_entry_ref",
+        "account_id",
+        "kind",
+        "ref",
+        unique=True,
+        sqlite_where=_ASKED_FOR,
+        postgresql_where=_ASKED_FOR,
+    ),
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("switch", Text, primary_key=True),
+    Column("uuid", Text, primary_key=True),
+    Column("account_id", BIG, ForeignKey("account.id"), nullable=False, index=True),
+    _big("amount_micros"),
+    _int("granted_s"),
+    _text("leg_uuid"),
+    _big("authorised_us"),
+    _big("answered_us"),
+    _big("seen_us"),
+    _int("timer_seq"),
+    _text("call"),
+    _text("terms"),
+    CheckConstraint("amount_micros >= 0", name="amount"),
+)
+
+
+def _party(side: str) -> list[Column[str]]:
+    """The columns of who calls or who is called."""
+    return [
+        _text(f"{side}_{field}")
+        for field in ("dialled", "kind", "digits", "area_code", "city", "province")
+    ]
+
+
+cdr = Table(
+    "cdr",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    _text("account"),
+    _text("service"),
+    _text("direction"),
+    *_party("caller"),
+    *_party("callee"),
+    _big("created_us"),
+    _big("progress_us"),
+    _big("answered_us"),
+    _big("ended_us"),
+    _text("end_source"),
+    _big("duration_us"),
+    _big("billed_s"),
+    _big("charge_micros"),
+    _big("waived_micros"),
+    _text("tariff"),
+    _int("tariff_version"),
+    _big("rate_id"),
+    _big("price_micros_per_min"),
+    _text("explanation"),
+    _text("refusal"),
+    _text("hangup_cause"),
+    _text("sip_cause"),
+    _text("hung_up_by"),
+    _text("switch"),
+    _text("uuid"),
+    _text("core_uuid"),
+    _text("last_leg_uuid"),
+    # DESIGN rule 4: once.
+    UniqueConstraint("switch", "uuid"),
+    Index(None, "account", "created_us"),
+    Index(None, "created_us"),
+    Index(None, "uuid"),
+)
+
+number = Table(
+    "number",
+    metadata,
+    Column("number", Text, primary_key=True),
+    _account_id(),
+    _text("target"),
+)
+
+line = Table(
+    "line",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    _account_id(),
+)
+
+region = Table(
+    "region",
+    metadata,
+    Column("prefix", Text, primary_key=True),
+    _text("area_code"),
+    _text("city"),
+    _text("province"),
+)
+
+region_source = Table(
+    "region_source",
+    metadata,
+    # One row: where the regions in force came from.
+    Column("one", SmallInteger, primary_key=True, autoincrement=False, server_default=text("1")),
+    _text("source"),
+    _text("as_of"),
+    _big("imported_us"),
+    _int("landline_rows"),
+    _int("mobile_rows"),
+    CheckConstraint("one = 1", name="one"),
+)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections import deque
+from typing import Any
 
 import gevent
 from gevent.event import AsyncResult, Event
@@ -36,6 +37,8 @@ class Connection(ESLProtocol):  # type: ignore[misc] # greenswitch has no types
     def __init__(self, *args: object) -> None:
         self.closed = Event()
         self.why_closed = ""
+        self.sock: Any = None
+        self.sock_file: Any = None
         self._reader = FrameReader()
         self._write_lock = BoundedSemaphore(1)
         super().__init__(*args)
@@ -124,8 +127,9 @@ class Connection(ESLProtocol):  # type: ignore[misc] # greenswitch has no types
         return waiter
 
     def stop(self) -> None:
-        """End the connection at once."""
+        """End the connection at once, its reader included."""
         self.close("stopped")
+        gevent.kill(self._receive_events_greenlet, block=False)
 
     def close(self, why: str) -> None:
         """End the connection; every command still waiting fails now with the reason."""
@@ -135,11 +139,12 @@ class Connection(ESLProtocol):  # type: ignore[misc] # greenswitch has no types
         self.why_closed = why
         self.connected = False
         self._run = False
-        with contextlib.suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RDWR)
-        # The file that greenswitch makes of the socket would hold the descriptor open.
-        self.sock_file.close()
-        self.sock.close()
+        if self.sock is not None:
+            with contextlib.suppress(OSError):
+                self.sock.shutdown(socket.SHUT_RDWR)
+            self.sock.close()
+        if self.sock_file is not None:
+            self.sock_file.close()  # else it would hold the descriptor open
         self._auth_request_event.set()
         while self._commands_sent:
             self._commands_sent.popleft().set_exception(SwitchError(why))

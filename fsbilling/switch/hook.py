@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+import gevent
 import msgspec
 import structlog
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from greenswitch.esl import OutboundSession
 
-from fsbilling.errors import SwitchError, SwitchTimeout
+from fsbilling.errors import SwitchError
 from fsbilling.switch.channel import Channel
 from fsbilling.switch.connection import Connection
 
@@ -93,8 +94,9 @@ class HookServer:
         self._decide = decide
         self._abandoned = abandoned
         self._deadline_s = deadline_ms / 1_000
-        self._pool = Pool(max_connections)
-        self._server = StreamServer(address, self._accept, backlog=BACKLOG)
+        self._max_connections = max_connections
+        self._sessions = Pool()
+        self._server = StreamServer(address, self._serve, backlog=BACKLOG, spawn=self._sessions)
 
     @property
     def port(self) -> int:
@@ -108,26 +110,23 @@ class HookServer:
 
     def stop(self) -> None:
         """Stop listening; sessions under way get the rest of their deadline."""
-        self._server.stop_accepting()
-        self._pool.join(timeout=self._deadline_s)
-        self._server.stop()
-
-    def _accept(self, sock: gevent.socket.socket, peer: object) -> None:
-        # A waiting call is better refused at once than kept: the dialplan has an answer for it.
-        if self._pool.full():
-            log.warning("hook_full", sessions=len(self._pool))
-            sock.close()
-            return
-        self._pool.spawn(self._serve, sock, peer)
+        self._server.stop(timeout=self._deadline_s)
 
     def _serve(self, sock: gevent.socket.socket, peer: object) -> None:
+        if len(self._sessions) > self._max_connections:
+            # Better refused at once than kept waiting: the dialplan has an answer for it.
+            log.warning("hook_full", sessions=self._max_connections)
+            return
         session = HookSession(peer, sock)
+        # The deadline closes the socket instead of breaking into `decide`, which may just have
+        # committed a hold: FreeSWITCH goes on at once, and billing learns of it by `abandoned`.
+        deadline = gevent.spawn_later(self._deadline_s, session.close, "the deadline has passed")
         try:
-            with gevent.Timeout(self._deadline_s, SwitchTimeout("the deadline has passed")):
-                self._converse(session)
+            self._converse(session)
         except SwitchError as fault:
-            log.warning("hook_failed", why=str(fault))
+            log.warning("hook_unasked", why=str(fault))
         finally:
+            deadline.kill(block=False)
             session.stop()
 
     def _converse(self, session: HookSession) -> None:

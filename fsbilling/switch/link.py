@@ -16,9 +16,11 @@ import random
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import NoReturn
 
 import gevent
 import structlog
+from gevent.event import Event
 from gevent.queue import Queue
 from greenswitch.esl import InboundESL, NotConnectedError
 
@@ -31,10 +33,11 @@ log = structlog.get_logger(__name__)
 
 EVENTS = ("CHANNEL_CREATE", "CHANNEL_ANSWER", "CHANNEL_HANGUP_COMPLETE")
 SUBSCRIPTION = (
-    f"event json {' '.join(EVENTS)} HEARTBEAT",
     "filter variable_fsbilling_account /./",
     "filter Event-Name HEARTBEAT",
+    f"event json {' '.join(EVENTS)} HEARTBEAT",
 )
+"""Filters first: from the moment events flow, they are the billed legs' only."""
 MAX_QUEUED_EVENTS = 1_000
 CONNECT_TIMEOUT_S = 5.0
 SILENCE_S = 5.0
@@ -59,11 +62,18 @@ class InboundConnection(Connection, InboundESL):  # type: ignore[misc] # greensw
     """A connection to FreeSWITCH's event socket that notices when it has died silently."""
 
     def __init__(
-        self, host: str, port: int, password: str, *, silence_s: float = SILENCE_S
+        self,
+        host: str,
+        port: int,
+        password: str,
+        *,
+        silence_s: float = SILENCE_S,
+        on_event: EventHandler | None = None,
     ) -> None:
         self._silence_s = silence_s
         self._pinged = False
-        self.on_event: EventHandler | None = None
+        self._on_event = on_event
+        self._gate = Event()
         super().__init__(host, port, password, CONNECT_TIMEOUT_S)
 
     def connect(self) -> None:
@@ -78,9 +88,8 @@ class InboundConnection(Connection, InboundESL):  # type: ignore[misc] # greensw
         except (NotConnectedError, SwitchError, OSError) as fault:
             self._give_up(SwitchError(self.why_closed or str(fault)))
 
-    def _give_up(self, fault: SwitchError) -> None:
-        if hasattr(self, "sock_file"):
-            self.close(str(fault))
+    def _give_up(self, fault: SwitchError) -> NoReturn:
+        self.close(str(fault))
         raise fault from None
 
     def receive(self) -> bytes:
@@ -98,23 +107,27 @@ class InboundConnection(Connection, InboundESL):  # type: ignore[misc] # greensw
                 self._pinged = False
                 return chunk
 
-    def subscribe(self, on_event: EventHandler) -> None:
-        """Ask for the billed legs' events; raises SwitchError."""
-        self.on_event = on_event
+    def subscribe(self) -> None:
+        """Ask for the billed legs' events; raises SwitchError. They wait for `open_gate`."""
         for command in SUBSCRIPTION:
             reply = self.send(command).headers.get("Reply-Text", "")
             if not reply.startswith("+OK"):
                 raise SwitchError(f"{command!r} was answered {reply!r}")
 
+    def open_gate(self) -> None:
+        """Let events through, those that came since `subscribe` first."""
+        self._gate.set()
+
     def handle_channel_event(self, frame: Frame) -> None:
         """Hand a channel event over; one that cannot be read costs itself only."""
+        self._gate.wait()
         try:
             event = ChannelEvent.of(parse_event(frame))
         except BodyError as fault:
             log.warning("link_event_unreadable", peer=f"{self.host}:{self.port}", why=str(fault))
             return
-        if self.on_event is not None and event.name in EVENTS:
-            self.on_event(event)
+        if self._on_event is not None and event.name in EVENTS:
+            self._on_event(event)
 
 
 class Link:
@@ -189,27 +202,33 @@ class Link:
     def _session(self) -> None:
         """Connect, and stay until either connection is lost."""
         commands, events = self._connection(), self._connection()
+        why = ""
         try:
             commands.connect()
             events.connect()
+            events.subscribe()
             self._commands = commands
-            self._handover.put(self._on_up)
             log.info("link_up", switch=self.name)
-            events.subscribe(self._hand_over)
+            # Billing looks round for what it missed only once nothing more can be missed.
+            self._handover.put(self._on_up)
+            events.open_gate()
             gevent.wait([commands.closed, events.closed], count=1)
+            why = commands.why_closed or events.why_closed
         except SwitchError as fault:
             log.warning("link_refused", switch=self.name, why=str(fault))
         finally:
-            was_up, self._commands = self.is_up, None
+            self._commands = None
             commands.stop()
             events.stop()
-        if was_up:
-            log.warning("link_down", switch=self.name, why=commands.why_closed)
+        if why:
+            log.warning("link_down", switch=self.name, why=why)
             self._handover.put(self._on_down)
 
     def _connection(self) -> InboundConnection:
         host, port = self._address
-        return InboundConnection(host, port, self._password, silence_s=self._silence_s)
+        return InboundConnection(
+            host, port, self._password, silence_s=self._silence_s, on_event=self._hand_over
+        )
 
     def _hand_over(self, event: ChannelEvent) -> None:
         self._handover.put(partial(self._on_event, event))

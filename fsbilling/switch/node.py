@@ -47,6 +47,17 @@ def timer_group(call_uuid: str, seq: int) -> str:
     return f"fsbilling-{_uuid(call_uuid)}-{seq:d}"
 
 
+def first_timer(call_uuid: str, granted_s: int) -> str:
+    """Give the command that arms timer 0, for the switch to run at the moment of the answer.
+
+    It knows whole seconds only and may fire up to a second early; the meter replaces it by an
+    exact one as soon as it hears of the answer. It is there for the daemon that never hears.
+    """
+    uuid = _uuid(call_uuid)
+    group = timer_group(uuid, 0)
+    return f"sched_api +{granted_s:d} {group} hupall ALLOTTED_TIMEOUT fsbilling_call {uuid}"
+
+
 class Node:
     """One FreeSWITCH, by what billing needs of it."""
 

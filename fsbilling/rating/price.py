@@ -161,7 +161,7 @@ def _sum_line(rate: Rate, charge: Charge) -> str:
     if not charge.talked_s:
         return "no talk, free"
     if not charge.billed_s:
-        return f"{charge.talked_s} s, shorter than the grace of {rate.grace_s} s, free"
+        return f"under {rate.grace_s} s of grace, free"
     talk = f"{charge.talked_s} s -> {charge.billed_s} s"
     total = format_micros(charge.amount_micros)
     if len(charge.parts) == 1:

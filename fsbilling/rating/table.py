@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import msgspec
 
 from fsbilling.errors import InputError
+from fsbilling.numbering.number import Number, NumberKind
+from fsbilling.numbering.plan import COUNTRY_CODE
 from fsbilling.numbering.region import Region
 from fsbilling.rating.match import matching_forms, prefix_lengths
 from fsbilling.rating.rate import Rate
@@ -22,12 +24,27 @@ class Party(msgspec.Struct, frozen=True):
     """One end of a call, as rates see it.
 
     Attributes:
-        digits: `Number.digits`, the normal form; empty when the number is hidden.
+        digits: What prefixes are compared with; empty when the number is hidden.
         region: Where the number is at home; `UNKNOWN_REGION` matches no area and no province.
     """
 
     digits: str
     region: Region
+
+    @classmethod
+    def of(cls, number: Number, region: Region) -> Party:
+        """Take from a number the digits that a prefix may match without being mistaken.
+
+        The hotline 12345 is no number in Ohio (+1 234), and 95588 none in Myanmar (+95): a short
+        number counts as one of China, 8612345. An extension means nothing outside its company:
+        only `*` matches it.
+        """
+        match number.kind:
+            case NumberKind.SHORT:
+                return cls(COUNTRY_CODE + number.digits, region)
+            case NumberKind.EXTENSION:
+                return cls("", region)
+        return cls(number.digits, region)
 
 
 class RateTable:

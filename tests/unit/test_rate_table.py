@@ -1,0 +1,194 @@
+"""Which row prices a call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fsbilling.errors import InputError
+from fsbilling.numbering.number import Number, NumberKind
+from fsbilling.numbering.region import UNKNOWN_REGION, Region
+from fsbilling.rating.match import parse_match
+from fsbilling.rating.rate import Rate
+from fsbilling.rating.table import MATCHING_RULE, Party, RateTable
+
+SHENZHEN = Region("0755", "深圳", "广东")
+GUANGZHOU = Region("020", "广州", "广东")
+BEIJING = Region("010", "北京", "北京")
+
+SHENZHEN_LANDLINE = Party("8675583765566", SHENZHEN)
+SHENZHEN_MOBILE = Party("8613800755000", SHENZHEN)
+GUANGZHOU_LANDLINE = Party("862083765566", GUANGZHOU)
+BEIJING_LANDLINE = Party("861065001234", BEIJING)
+SERVICE_400 = Party("4001234567", UNKNOWN_REGION)
+HIDDEN = Party("", UNKNOWN_REGION)
+HONG_KONG = Party("85223456789", UNKNOWN_REGION)
+
+
+def table(*rows: tuple[str, str]) -> RateTable:
+    """Rows of (origin, destination), priced by their place in the list."""
+    return RateTable(
+        Rate(origin=origin, destination=destination, rate_micros_per_min=place)
+        for place, (origin, destination) in enumerate(rows)
+    )
+
+
+def found(rates: RateTable, origin: Party, destination: Party) -> tuple[str, str] | None:
+    rate = rates.find(origin, destination)
+    return rate and (rate.origin, rate.destination)
+
+
+@pytest.mark.parametrize(
+    ("callee", "form"),
+    [
+        (Party("8613800755000", SHENZHEN), "prefix:861380075"),
+        (Party("8613800999000", SHENZHEN), "prefix:8613800"),
+        (SHENZHEN_LANDLINE, "area:0755"),
+        (GUANGZHOU_LANDLINE, "province:广东"),
+        (BEIJING_LANDLINE, "prefix:86"),
+        (Party("8213800755000", UNKNOWN_REGION), "prefix:8"),
+        (Party("12025550123", UNKNOWN_REGION), "*"),
+        (HIDDEN, "*"),
+    ],
+)
+def test_the_most_specific_match_of_the_callee_wins(callee, form):
+    forms = (
+        "*",
+        "prefix:8",
+        "prefix:86",
+        "province:广东",
+        "area:0755",
+        "prefix:8613800",
+        "prefix:861380075",
+    )
+    for rows in (forms, forms[::-1]):
+        rates = table(*(("*", destination) for destination in rows))
+        assert found(rates, BEIJING_LANDLINE, callee) == ("*", form)
+
+
+def test_the_price_of_a_400_call_follows_the_callers_region():
+    rates = table(("*", "*"), ("province:广东", "*"), ("area:0755", "*"))
+    assert found(rates, SHENZHEN_MOBILE, SERVICE_400) == ("area:0755", "*")
+    assert found(rates, GUANGZHOU_LANDLINE, SERVICE_400) == ("province:广东", "*")
+    assert found(rates, BEIJING_LANDLINE, SERVICE_400) == ("*", "*")
+    assert found(rates, HIDDEN, SERVICE_400) == ("*", "*")
+
+
+def test_the_callee_decides_before_the_caller():
+    rates = table(("prefix:8675583765566", "*"), ("*", "province:广东"))
+    assert found(rates, SHENZHEN_LANDLINE, GUANGZHOU_LANDLINE) == ("*", "province:广东")
+
+
+def test_among_rows_of_one_callee_the_caller_decides():
+    rates = table(("*", "area:020"), ("province:广东", "area:020"), ("area:0755", "area:020"))
+    assert found(rates, SHENZHEN_LANDLINE, GUANGZHOU_LANDLINE) == ("area:0755", "area:020")
+    assert found(rates, GUANGZHOU_LANDLINE, GUANGZHOU_LANDLINE) == ("province:广东", "area:020")
+    assert found(rates, BEIJING_LANDLINE, GUANGZHOU_LANDLINE) == ("*", "area:020")
+
+
+def test_a_row_for_other_callers_does_not_hide_a_wider_one():
+    rates = table(("area:010", "area:0755"), ("*", "province:广东"))
+    assert found(rates, GUANGZHOU_LANDLINE, SHENZHEN_LANDLINE) == ("*", "province:广东")
+
+
+def test_a_call_that_no_row_matches_has_no_rate():
+    rates = table(("*", "prefix:86"), ("area:010", "*"))
+    assert rates.find(SHENZHEN_LANDLINE, HONG_KONG) is None
+    assert table().find(SHENZHEN_LANDLINE, HONG_KONG) is None
+
+
+def test_an_unknown_region_matches_no_area_and_no_province():
+    rates = table(("*", "area:0755"), ("*", "province:广东"))
+    assert rates.find(BEIJING_LANDLINE, Party("8675583765566", UNKNOWN_REGION)) is None
+
+
+def test_a_prefix_longer_than_the_number_does_not_match():
+    assert table(("*", "prefix:1103")).find(HIDDEN, Party("110", UNKNOWN_REGION)) is None
+
+
+def test_two_rows_that_tie_are_a_fault_that_names_them():
+    with pytest.raises(InputError, match=r"from area:0755 to \*"):
+        table(("area:0755", "*"), ("*", "*"), ("area:0755", "*"))
+
+
+def test_the_rule_is_documented_as_it_is_printed():
+    page = Path(__file__).parents[2] / "docs" / "rates.md"
+    quoted = page.read_text(encoding="utf-8").replace("\n> ", " ")
+    assert MATCHING_RULE in quoted
+
+
+@pytest.mark.parametrize(
+    ("kind", "digits", "form"),
+    [
+        (NumberKind.SHORT, "12345", "prefix:86"),
+        (NumberKind.SHORT, "95588", "prefix:8695588"),
+        (NumberKind.EXTENSION, "1001", "*"),
+        (NumberKind.ANONYMOUS, "", "*"),
+        (NumberKind.INTERNATIONAL, "12345550123", "prefix:1"),
+        (NumberKind.SERVICE_400, "4001234567", "prefix:4001234567"),
+        (NumberKind.LANDLINE, "8675583765566", "prefix:86"),
+    ],
+)
+def test_a_short_number_is_never_taken_for_a_foreign_one(kind, digits, form):
+    rates = table(
+        *(("*", row) for row in ("*", "prefix:1", "prefix:86", "prefix:8695588")),
+        ("*", "prefix:4001234567"),
+    )
+    callee = Party.of(Number(digits, kind, digits), UNKNOWN_REGION)
+    assert found(rates, HIDDEN, callee) == ("*", form)
+
+
+def test_a_party_keeps_its_region():
+    number = Number("075583765566", NumberKind.LANDLINE, "8675583765566")
+    assert Party.of(number, SHENZHEN) == SHENZHEN_LANDLINE
+
+
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ("*", "*"),
+        ("", "*"),
+        ("prefix:86755", "prefix:86755"),
+        ("86755", "prefix:86755"),
+        ("+86755", "prefix:86755"),
+        ("prefix:+86755", "prefix:86755"),
+        ("prefix:4001234567", "prefix:4001234567"),
+        (" Area : 0755 ", "area:0755"),
+        ("area:010", "area:010"),
+        ("province:广东", "province:广东"),
+        ("province:广东省", "province:广东"),
+        ("province：北京市", "province:北京"),
+        ("province:内蒙古自治区", "province:内蒙古"),
+        ("province:广西壮族自治区", "province:广西"),
+        ("province:香港特别行政区", "province:香港"),
+    ],
+)
+def test_each_match_has_one_written_form(written, form):
+    assert parse_match(written) == form
+    assert parse_match(form) == form
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("0755", "international form"),
+        ("prefix:0755", "international form"),
+        ("prefix:", "1 to 15 digits"),
+        ("prefix:8613800138000123", "1 to 15 digits"),
+        ("prefix:86755x", "1 to 15 digits"),
+        ("٨٦", "1 to 15 digits"),
+        ("area:755", "with its 0"),
+        ("area:07550", "with its 0"),
+        ("area:0100", "with its 0"),
+        ("province:广冬", "not a province"),
+        ("province:", "not a province"),
+        ("广东", "not a match"),
+        ("city:深圳", "not a match"),
+        ("prefix:area:0755", "not a match"),
+        (":86755", "not a match"),
+    ],
+)
+def test_a_match_that_cannot_be_meant_is_refused_with_what_to_write(written, reason):
+    with pytest.raises(ValueError, match=reason):
+        parse_match(written)

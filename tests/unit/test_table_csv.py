@@ -1,0 +1,225 @@
+"""Rate tables as files: read, faults named, written back."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fsbilling.errors import InputError
+from fsbilling.rating import table_csv
+from fsbilling.rating.faults import TableFaults
+from fsbilling.rating.rate import Rate
+from fsbilling.rating.table_csv import parse, write
+
+CONTRIB = Path(__file__).parents[2] / "contrib"
+ROW = "origin,destination,price_per_min,note\nprovince:广东省,*,0.15,深圳 和 广州\n"
+RATE = Rate(origin="province:广东", rate_micros_per_min=150_000, note="深圳 和 广州")
+
+
+def faults(text: str | bytes) -> list[str]:
+    data = text if isinstance(text, bytes) else text.encode()
+    with pytest.raises(TableFaults) as raised:
+        parse(data)
+    return str(raised.value).split("\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk"])
+def test_utf8_with_or_without_bom_and_gbk_are_read(encoding):
+    assert parse(ROW.encode(encoding)) == [RATE]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_every_line_end_is_read(newline):
+    assert parse(ROW.replace("\n", newline).encode()) == [RATE]
+
+
+def test_every_column_is_read_in_any_order():
+    text = (
+        "note,max_charge,min_charge,grace_s,next_increment_s,first_increment_s,connect_fee,"
+        "price_per_min,destination,origin\n"
+        "a note,9,0.5,3,6,30,0.123456,0.2,86755,area:010\n"
+    )
+    assert parse(text.encode()) == [
+        Rate(
+            origin="area:010",
+            destination="prefix:86755",
+            rate_micros_per_min=200_000,
+            connect_fee_micros=123_456,
+            first_increment_s=30,
+            next_increment_s=6,
+            grace_s=3,
+            min_charge_micros=500_000,
+            max_charge_micros=9_000_000,
+            note="a note",
+        )
+    ]
+
+
+def test_an_empty_cell_is_the_default():
+    text = "origin,price_per_min,first_increment_s,max_charge,note\n,0.15,,,\n"
+    assert parse(text.encode()) == [Rate(rate_micros_per_min=150_000)]
+
+
+def test_header_names_may_be_padded_and_in_capitals():
+    assert parse(b" Price_Per_Min ,ORIGIN\n0.15,*\n") == [Rate(rate_micros_per_min=150_000)]
+
+
+def test_what_a_spreadsheet_leaves_empty_around_the_table_is_ignored():
+    text = ",,\nprice_per_min,,\n0.15,,\n,,\n \n"
+    assert parse(text.encode()) == [Rate(rate_micros_per_min=150_000)]
+
+
+def test_a_table_may_have_no_rows():
+    assert parse(b"price_per_min\n") == []
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"\xef\xbb\xbf"])
+def test_a_file_without_a_header_is_refused(data):
+    assert faults(data) == ["file: there is no header; the first line names the columns"]
+
+
+def test_unknown_doubled_and_missing_columns_are_named():
+    known = write([]).strip().replace(",", ", ")
+    assert faults("origin,prise,origin\n") == [
+        "line 1, column origin: this column is there more than once",
+        f"line 1: no column 'prise'; the columns are {known}",
+        "line 1, column price_per_min: this column is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "reason"),
+    [
+        ("price_per_min", "", "'' is not an amount; write it like 0.15"),
+        ("price_per_min", "free", "'free' is not an amount; write it like 0.15"),
+        ("price_per_min", "1.5E-01", "'1.5E-01' is not an amount; write it like 0.15"),
+        ("price_per_min", "1e999999", "'1e999999' is not an amount; write it like 0.15"),
+        ("price_per_min", "1_000", "'1_000' is not an amount; write it like 0.15"),
+        ("price_per_min", "0.1234567", "'0.1234567' has more than six decimals"),
+        ("price_per_min", "-0.15", "must be from 0 to 1000000"),
+        ("price_per_min", "1000000.000001", "must be from 0 to 1000000"),
+        ("connect_fee", "-1", "must be from 0 to 1000000"),
+        ("min_charge", "9999999999", "'9999999999' is out of range"),
+        ("first_increment_s", "6.0", "'6.0' is not a whole number of seconds"),
+        ("first_increment_s", "0", "must be from 1 to 86400 seconds"),
+        ("next_increment_s", "-6", "must be from 1 to 86400 seconds"),
+        ("next_increment_s", "86401", "must be from 1 to 86400 seconds"),
+        ("grace_s", "3601", "must be from 0 to 3600 seconds"),
+        ("origin", "area:755", "'755' is not an area code; write it with its 0, like 0755 or 010"),
+        ("note", "x" * 201, "longer than 200 characters"),
+        ("note", '"two\nlines"', "a note is one line, without control or invisible characters"),
+        ("note", "\u202egnp", "a note is one line, without control or invisible characters"),
+        ("note", "\x1b[31m", "a note is one line, without control or invisible characters"),
+    ],
+)
+def test_a_faulty_cell_is_named_with_line_column_and_reason(column, cell, reason):
+    head, row = ("price_per_min", "0.15") if column != "price_per_min" else ("note", "x")
+    text = f"{head},{column}\n{row},{cell}\n"
+    assert faults(text) == [f"line 2, column {column}: {reason}"]
+
+
+def test_a_maximum_below_the_minimum_is_refused():
+    assert faults("price_per_min,min_charge,max_charge\n0.1,0.5,0.4\n") == [
+        "line 2, column max_charge: must not be below the minimum charge (0: no maximum)"
+    ]
+    assert len(parse(b"price_per_min,min_charge,max_charge\n0.1,0.5,0.5\n")) == 1
+    assert len(parse(b"price_per_min,min_charge,max_charge\n0.1,0.5,0\n")) == 1
+
+
+@pytest.mark.parametrize(
+    ("price_and_increment", "note"),
+    [("0.15,60", "=1+1"), ("0.15,60", "深\u3000圳"), ("0.15,60", '"a, ""b"""')],
+)
+def test_a_note_comes_back_as_it_is(price_and_increment, note):
+    text = f"price_per_min,next_increment_s,note\n{price_and_increment},{note}\n"
+    rates = parse(text.encode())
+    assert parse(write(rates).encode()) == rates
+    assert rates[0].note == (note if '"' not in note else 'a, "b"')
+
+
+def test_a_row_with_too_few_or_too_many_cells_is_named():
+    assert faults("origin,price_per_min\n*\n*,0,15\n*,0.15,\n") == [
+        "line 2: 1 cells, but the header has 2 columns",
+        "line 3: 3 cells, but the header has 2 columns",
+    ]
+
+
+def test_rows_that_tie_are_named_by_both_lines():
+    assert faults("origin,price_per_min\nprovince:广东,0.1\n*,0.2\nprovince:广东省,0.3\n") == [
+        "line 4: this row is from province:广东 to *, the same as line 2: they tie"
+    ]
+
+
+def test_every_fault_of_every_line_is_told_up_to_fifty_then_a_count():
+    rows = "x,y\n" * 40
+    told = faults("price_per_min,grace_s\n" + rows)
+    assert told[0] == "line 2, column price_per_min: 'x' is not an amount; write it like 0.15"
+    assert told[1] == "line 2, column grace_s: 'y' is not a whole number of seconds"
+    assert told[50:] == ["and 30 more"]
+
+
+def test_fifty_faults_need_no_count():
+    assert len(faults("price_per_min\n" + "x\n" * 50)) == 50
+
+
+def test_a_line_is_where_its_row_begins():
+    text = 'price_per_min,note\n0.1,"a\nb\nc"\nx,\n'
+    assert [line.split(":")[0] for line in faults(text)] == [
+        "line 2, column note",
+        "line 5, column price_per_min",
+    ]
+
+
+def test_a_quote_that_never_ends_is_named():
+    assert faults('price_per_min,note\n0.1,ok\n0.2,"oh\n0.3,x\n') == [
+        "line 3: this is not CSV: unexpected end of data"
+    ]
+
+
+def test_bytes_in_no_known_encoding_are_named_by_line():
+    assert faults(b"price_per_min,note\n0.1,\xff\xff\n") == [
+        "line 2: neither UTF-8 nor GBK; save the table as CSV in UTF-8"
+    ]
+    assert faults(b"\xef\xbb\xbfprice_per_min,note\n0.1,\xc9\xee\n") == [
+        "line 2: the file is marked as UTF-8, but this line is not"
+    ]
+
+
+def test_a_file_or_a_table_beyond_its_bound_is_refused(monkeypatch):
+    monkeypatch.setattr(table_csv, "MAX_ROWS", 2)
+    rows = "price_per_min,origin\n0.1,1\n0.1,2\n"
+    assert len(parse(rows.encode())) == 2
+    assert faults(rows + "0.1,3\n0.1,4\n") == ["line 4: a table has at most 2 rows"]
+    monkeypatch.setattr(table_csv, "MAX_BYTES", 1024 * 1024)
+    assert faults(b"x" * (1024 * 1024 + 1)) == ["file: larger than 1 MiB"]
+
+
+def test_faults_are_input_errors():
+    assert issubclass(TableFaults, InputError)
+
+
+def test_every_column_is_documented():
+    page = (CONTRIB.parent / "docs" / "rates.md").read_text(encoding="utf-8")
+    documented = [
+        line.split("`")[1] for line in page.splitlines() if re.match(r"\| `[a-z_]+` \|", line)
+    ]
+    assert documented == write([]).strip().split(",")
+
+
+def test_an_export_shows_every_value_and_no_id():
+    rate = Rate(
+        rate_id=7, origin="area:0755", rate_micros_per_min=123_456, max_charge_micros=9_000_000
+    )
+    assert write([rate]) == (
+        "origin,destination,price_per_min,connect_fee,first_increment_s,next_increment_s,"
+        "grace_s,min_charge,max_charge,note\n"
+        "area:0755,*,0.123456,0.00,1,1,0,0.00,9.00,\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["rates-400.csv", "rates-outbound.csv"])
+def test_the_sample_tables_are_as_an_export_would_write_them(name):
+    data = (CONTRIB / name).read_bytes()
+    assert write(parse(data)).encode() == data

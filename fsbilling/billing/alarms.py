@@ -1,0 +1,52 @@
+"""When to wake which call: one alarm a call, the earliest first."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Alarms(Generic[Key]):
+    """A heap of moments; setting a call's alarm again replaces the one before it.
+
+    A replaced alarm stays in the heap until its moment or until the dead outnumber the living,
+    so that setting costs O(log n) and memory stays within twice the number of live calls.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Key]] = []
+        self._current: dict[Key, tuple[int, int]] = {}
+        self._serial = 0
+
+    def set(self, key: Key, at_us: int) -> None:
+        """Wake `key` at `at_us`, and not at the moment set before."""
+        self._serial += 1
+        self._current[key] = (at_us, self._serial)
+        heapq.heappush(self._heap, (at_us, self._serial, key))
+        if len(self._heap) > 2 * len(self._current) + 64:
+            self._heap = [(at, serial, key) for key, (at, serial) in self._current.items()]
+            heapq.heapify(self._heap)
+
+    def cancel(self, key: Key) -> None:
+        """Never wake `key`, unless it is set again."""
+        self._current.pop(key, None)
+
+    def next_us(self) -> int | None:
+        """The earliest alarm's moment; None when there is none."""
+        while self._heap and not self._is_current(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def due(self, now_us: int) -> Iterator[Key]:
+        """Take out, in order, each alarm whose moment has come."""
+        while (at_us := self.next_us()) is not None and at_us <= now_us:
+            key = heapq.heappop(self._heap)[2]
+            del self._current[key]
+            yield key
+
+    def _is_current(self, alarm: tuple[int, int, Key]) -> bool:
+        at_us, serial, key = alarm
+        return self._current.get(key) == (at_us, serial)

@@ -1,0 +1,183 @@
+"""May this call start? Price it, hold the credit, and only then say yes (DESIGN rule 2)."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection
+
+from fsbilling.billing.attempt import Attempt
+from fsbilling.billing.payer import Payer, find_payer
+from fsbilling.billing.resume import session_of
+from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.calls.call import Call
+from fsbilling.calls.pace import Pace
+from fsbilling.calls.session import Session
+from fsbilling.calls.settlement import refused_cdr
+from fsbilling.clock import Clock
+from fsbilling.credit.account import Account
+from fsbilling.credit.slice import can_start, next_grant
+from fsbilling.errors import Refused
+from fsbilling.numbering.number import Number
+from fsbilling.numbering.region import UNKNOWN_REGION, Region
+from fsbilling.numbering.region_table import RegionTable
+from fsbilling.rating.table import Party
+from fsbilling.rating.terms import Terms
+from fsbilling.store import accounts, cdrs, holds
+from fsbilling.store.engine import Database
+
+REFUSAL_CAUSES = {
+    "no_credit": "OUTGOING_CALL_BARRED",
+    "suspended": "OUTGOING_CALL_BARRED",
+    "unknown_number": "UNALLOCATED_NUMBER",
+    "no_tariff": "NO_ROUTE_DESTINATION",
+    "no_rate": "NO_ROUTE_DESTINATION",
+}
+"""The hang-up cause of a refusal, by its reason: Q.850 names as FreeSWITCH spells them."""
+
+OTHER_REFUSAL_CAUSE = "CALL_REJECTED"
+
+
+class Authorised(msgspec.Struct, frozen=True):
+    """A call that may start: its session, and for a 400 number where it goes."""
+
+    session: Session
+    target: str
+
+
+class Authoriser:
+    """Decides on call attempts against the payer's credit."""
+
+    def __init__(
+        self,
+        db: Database,
+        book: TariffBook,
+        *,
+        clock: Clock,
+        pace: Pace,
+        first_slice_s: int,
+    ) -> None:
+        self._db = db
+        self._book = book
+        self._clock = clock
+        self._pace = pace
+        self._first_slice_s = first_slice_s
+        self.regions = RegionTable.from_rows(())
+
+    def adjust(self, pace: Pace, first_slice_s: int) -> None:
+        """Use other leads and another first slice for calls from now on."""
+        self._pace = pace
+        self._first_slice_s = first_slice_s
+
+    def authorise(self, attempt: Attempt) -> Authorised | Refused:
+        """Hold credit for the first slice, or refuse and leave a CDR that says why.
+
+        Asking again for a channel that already has a payer answers with what stands: a channel
+        carries at most one payer. Raises StoreError when SQL does not answer.
+        """
+        with self._db.read() as conn:
+            payer = find_payer(conn, attempt)
+            account = None if isinstance(payer, Refused) else accounts.find(conn, payer.account)
+        if isinstance(payer, Refused):
+            return self._refuse(attempt, "", payer)
+        if account is None:
+            unknown = Refused("unknown_payer", f"there is no account {payer.account}")
+            return self._refuse(attempt, "", unknown)
+        terms = self._terms(attempt, account)
+        if isinstance(terms, Refused):
+            return self._refuse(attempt, account.code, terms)
+        with self._db.write() as conn:
+            verdict = self._hold(conn, attempt, payer, terms)
+        if isinstance(verdict, Refused):
+            return self._refuse(attempt, account.code, verdict)
+        return verdict
+
+    def quote(self, attempt: Attempt, account: Account) -> Terms | Refused:
+        """Say on which terms the attempt would be priced, without holding anything."""
+        return self._terms(attempt, account)
+
+    def _terms(self, attempt: Attempt, account: Account) -> Terms | Refused:
+        tariff = account.tariffs.get(attempt.service)
+        if tariff is None:
+            return Refused(
+                "no_tariff",
+                f"account {account.code} has no tariff for service {attempt.service}; "
+                f"fsbilling account set {account.code} --tariff {attempt.service}=NAME",
+            )
+        caller, callee = attempt.rated_caller, attempt.callee
+        return self._book.terms(
+            tariff, self._party(caller), self._party(callee), self._clock.now_us()
+        )
+
+    def _party(self, number: Number) -> Party:
+        return Party(number.digits, self.regions.find(number))
+
+    def _hold(
+        self, conn: Connection, attempt: Attempt, payer: Payer, terms: Terms
+    ) -> Authorised | Refused:
+        held = holds.find(conn, attempt.switch, attempt.uuid)
+        if held is not None:
+            return Authorised(session_of(held, self._pace), payer.target)
+        account = accounts.lock(conn, payer.account)
+        now_us = self._clock.now_us()
+        if account is None:
+            return Refused("unknown_payer", f"there is no account {payer.account}")
+        if account.suspended:
+            return Refused("suspended", f"account {account.code} is suspended")
+        if not can_start(terms, answered_us=now_us, free_micros=account.free_micros):
+            return Refused("no_credit", f"account {account.code} has no free credit; top it up")
+        grant = next_grant(
+            terms,
+            answered_us=now_us,
+            granted_s=0,
+            held_micros=0,
+            free_micros=account.free_micros,
+            live_calls=holds.count(conn, account.account_id) + 1,
+            slice_s=self._first_slice_s,
+        )
+        hold = holds.Hold(
+            call=self._call(attempt, account.code),
+            terms=terms,
+            account_id=account.account_id,
+            amount_micros=grant.held_micros,
+            granted_s=grant.granted_s,
+            leg_uuid=attempt.uuid,
+            authorised_us=now_us,
+            answered_us=0,
+            seen_us=now_us,
+            timer_seq=0,
+        )
+        holds.place(conn, hold)
+        session = session_of(hold, self._pace)
+        return Authorised(msgspec.structs.replace(session, reserve_s=grant.reserve_s), payer.target)
+
+    def _call(self, attempt: Attempt, account: str) -> Call:
+        return Call(
+            switch=attempt.switch,
+            uuid=attempt.uuid,
+            core_uuid=attempt.core_uuid,
+            account=account,
+            service=attempt.service,
+            direction=attempt.direction,
+            caller=attempt.caller,
+            callee=attempt.callee,
+            caller_region=self._region(attempt.caller),
+            callee_region=self._region(attempt.callee),
+            created_us=attempt.created_us,
+        )
+
+    def _region(self, number: Number) -> Region:
+        return self.regions.find(number) if number.digits else UNKNOWN_REGION
+
+    def _refuse(self, attempt: Attempt, account: str, refused: Refused) -> Refused:
+        cause = refusal_cause(refused)
+        cdr = refused_cdr(
+            self._call(attempt, account), refused, cause=cause, at_us=self._clock.now_us()
+        )
+        with self._db.write() as conn:
+            cdrs.write(conn, cdr)
+        return refused
+
+
+def refusal_cause(refused: Refused) -> str:
+    """Give the hang-up cause that tells the caller's switch why."""
+    return REFUSAL_CAUSES.get(refused.reason, OTHER_REFUSAL_CAUSE)

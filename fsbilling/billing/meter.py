@@ -1,0 +1,249 @@
+"""The meter: holds the live calls and carries out what their sessions ask for.
+
+`calls.session` decides, this room acts: SQL through `store`, the switch through `switch.node`.
+Whatever comes back is the next event of the same call. All of one call happens in order in its
+mailbox; different calls run beside each other.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from fsbilling.billing.alarms import Alarms
+from fsbilling.billing.follow import follow
+from fsbilling.billing.mailbox import Job, Mailboxes
+from fsbilling.billing.renewal import renew
+from fsbilling.billing.resume import session_of
+from fsbilling.billing.settle import settle
+from fsbilling.billing.skew import Skew
+from fsbilling.billing.warning import WarningSound
+from fsbilling.calls import command as do
+from fsbilling.calls import event as on
+from fsbilling.calls.pace import Pace
+from fsbilling.calls.session import Session, resume, step
+from fsbilling.calls.settlement import ALLOTTED_TIMEOUT
+from fsbilling.clock import Clock
+from fsbilling.errors import StoreError, SwitchError
+from fsbilling.store import holds
+from fsbilling.store.engine import Database
+from fsbilling.switch.node import Node
+
+log = structlog.get_logger(__name__)
+
+CallKey = tuple[str, str]
+"""A call's key everywhere: the node's name and the paying channel's UUID."""
+
+
+class Meter:
+    """All live calls of this daemon, on every node it serves."""
+
+    def __init__(
+        self,
+        db: Database,
+        nodes: Mapping[str, Node],
+        *,
+        clock: Clock,
+        pace: Pace,
+        slice_s: int,
+        warning: WarningSound,
+        spawn: Callable[[Job], object],
+        on_alarm_set: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._db = db
+        self._nodes = nodes
+        self._clock = clock
+        self._pace = pace
+        self._slice_s = slice_s
+        self._warning = warning
+        self._sessions: dict[CallKey, Session] = {}
+        self._skews = {switch: Skew() for switch in nodes}
+        self._mailboxes = Mailboxes(spawn)
+        self._on_alarm_set = on_alarm_set
+        self.alarms: Alarms[CallKey] = Alarms()
+
+    @property
+    def live_calls(self) -> int:
+        """How many calls have a session."""
+        return len(self._sessions)
+
+    def knows(self, key: CallKey) -> bool:
+        """Tell whether this call has a session."""
+        return key in self._sessions
+
+    def session(self, key: CallKey) -> Session | None:
+        """Give a call's session as it is now."""
+        return self._sessions.get(key)
+
+    def adopt(self, session: Session) -> None:
+        """Take charge of a call that was just authorised."""
+        self._sessions.setdefault(_key(session), session)
+
+    def post(self, key: CallKey, event: on.Event) -> None:
+        """Let something happen to a call, after all that happened to it before."""
+        self._mailboxes.post(key, lambda: self._handle(key, event))
+
+    def run(self, key: CallKey, job: Job) -> None:
+        """Do something for a call before anything that happens to it after now."""
+        self._mailboxes.post(key, job)
+
+    def wake_due(self, now_us: int) -> None:
+        """Wake each call whose alarm is due."""
+        for key in self.alarms.due(now_us):
+            self.post(key, on.Woken(self.now_us(key[0])))
+
+    def observe(self, switch: str, stamp_us: int) -> None:
+        """Take note of a stamp of the switch's clock that has just arrived."""
+        self._skews[switch].observe(stamp_us, self._clock.now_us())
+
+    def now_us(self, switch: str) -> int:
+        """Give the present moment by the switch's clock."""
+        return self._clock.now_us() - self._skews[switch].ahead_us
+
+    def take_up(self, key: CallKey, *, answered_us: int, leg_uuid: str) -> None:
+        """Go on with a call that the switch says lives, after a restart or a lost link."""
+        self._mailboxes.post(key, lambda: self._take_up(key, answered_us, leg_uuid))
+
+    def _take_up(self, key: CallKey, answered_us: int, leg_uuid: str) -> None:
+        session = self._sessions.get(key) or self._load(key)
+        if session is None:
+            return
+        if answered_us and not session.answered_us:
+            self._run(session, on.Answered(answered_us))
+            return
+        if leg_uuid != session.leg_uuid:
+            log.info("leg followed", call_uuid=key[1], leg_uuid=leg_uuid)
+        self._carry_out(*resume(session, leg_uuid, self.now_us(key[0])))
+
+    def _handle(self, key: CallKey, event: on.Event) -> None:
+        session = self._sessions.get(key)
+        if session is None and isinstance(event, on.Answered | on.HungUp):
+            session = self._load(key)
+        if session is not None:
+            self._run(session, event)
+
+    def _load(self, key: CallKey) -> Session | None:
+        """Find a call that was authorised before this daemon started, by its hold."""
+        try:
+            with self._db.read() as conn:
+                hold = holds.find(conn, *key)
+        except StoreError as fault:
+            # The hold stays; the next sweep finds the call again.
+            log.error("hold unreadable", call_uuid=key[1], fault=str(fault))
+            return None
+        return session_of(hold, self._pace) if hold else None
+
+    def _run(self, session: Session, event: on.Event) -> None:
+        self._carry_out(*step(session, event))
+
+    def _carry_out(self, session: Session, commands: list[do.Command]) -> None:
+        """Do what the session asked, and feed what comes of it back, until it asks nothing."""
+        key = _key(session)
+        self._sessions[key] = session
+        pending = deque(commands)
+        while pending:
+            outcome = self._do(session, pending.popleft())
+            if outcome is not None:
+                session, more = step(session, outcome)
+                self._sessions[key] = session
+                pending.extend(more)
+
+    def _do(self, session: Session, command: do.Command) -> on.Event | None:
+        match command:
+            case do.WakeAt(at_us=at_us):
+                skew = self._skews[session.call.switch]
+                self.alarms.set(_key(session), at_us + skew.ahead_us)
+                self._on_alarm_set()
+            case do.Renew():
+                return self._renew(session)
+            case do.Settle(ending=ending):
+                return self._settle(session, ending)
+            case do.Forget():
+                self._sessions.pop(_key(session), None)
+                self.alarms.cancel(_key(session))
+            case do.RecordAnswer(answered_us=answered_us):
+                self._record_answer(session, answered_us)
+            case do.Follow(leg_uuid=leg_uuid):
+                node = self._nodes[session.call.switch]
+                now_us = self.now_us(session.call.switch)
+                return follow(self._db, node, session, leg_uuid, now_us=now_us)
+            case _:
+                self._tell_switch(session, command)
+        return None
+
+    def _tell_switch(self, session: Session, command: do.Command) -> None:
+        """Say it to the switch; a lost link changes nothing: its own timers go on (rule 3)."""
+        node = self._nodes[session.call.switch]
+        uuid = session.call.uuid
+        try:
+            match command:
+                case do.MoveTimer(at_us=at_us, to_seq=to_seq, from_seqs=from_seqs):
+                    node.add_timer(uuid, to_seq, at_us)
+                    for seq in from_seqs:
+                        node.remove_timer(uuid, seq)
+                case do.RemoveTimer(seq=seq):
+                    node.remove_timer(uuid, seq)
+                case do.Cut(leg_uuid=leg_uuid):
+                    node.kill(leg_uuid, ALLOTTED_TIMEOUT)
+                    log.info("cut", call_uuid=uuid, leg_uuid=leg_uuid, account=session.call.account)
+                case do.Warn():
+                    self._warning.give(node, session)
+        except SwitchError as fault:
+            asked = type(command).__name__
+            log.warning("switch not told", call_uuid=uuid, command=asked, fault=str(fault))
+
+    def _renew(self, session: Session) -> on.Event:
+        now_us = self.now_us(session.call.switch)
+        renewed = renew(self._db, session, slice_s=self._slice_s, now_us=now_us)
+        uuid, account = session.call.uuid, session.call.account
+        match renewed:
+            case on.Renewed(granted_s=granted_s, held_micros=held_micros, reserve_s=reserve_s):
+                log.debug(
+                    "renewed",
+                    call_uuid=uuid,
+                    account=account,
+                    granted_s=granted_s,
+                    held_micros=held_micros,
+                    reserve_s=reserve_s,
+                )
+            case on.RenewalUnknown():
+                log.error("renewal unknown", call_uuid=uuid, account=account)
+        return renewed
+
+    def _settle(self, session: Session, ending: on.HungUp) -> on.Event:
+        call = session.call
+        try:
+            cdr = settle(self._db, session, ending, now_us=self._clock.now_us())
+        except StoreError as fault:
+            log.error("settlement unknown", call_uuid=call.uuid, fault=str(fault))
+            return on.SettlementUnknown(self.now_us(call.switch))
+        if cdr is not None:
+            log.info(
+                "settled",
+                call_uuid=call.uuid,
+                account=call.account,
+                caller=call.caller.dialled,
+                callee=call.callee.dialled,
+                billed_s=cdr.billed_s,
+                duration_us=cdr.duration_us,
+                charge_micros=cdr.charge_micros,
+                hangup_cause=cdr.hangup_cause,
+                hung_up_by=cdr.hung_up_by,
+            )
+        return on.Settled()
+
+    def _record_answer(self, session: Session, answered_us: int) -> None:
+        call = session.call
+        log.info("answered", call_uuid=call.uuid, account=call.account)
+        try:
+            with self._db.write() as conn:
+                holds.answered(conn, call.switch, call.uuid, answered_us, self.now_us(call.switch))
+        except StoreError as fault:
+            # The switch keeps the stamp as well: recovery asks it (uuid_dump).
+            log.error("answer not recorded", call_uuid=call.uuid, fault=str(fault))
+
+
+def _key(session: Session) -> CallKey:
+    return session.call.switch, session.call.uuid

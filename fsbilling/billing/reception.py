@@ -1,0 +1,203 @@
+"""Where the switch's questions and news arrive: the hook's and the link's side of billing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from fsbilling.billing.attempt import Attempt, NumberPlan, read_attempt
+from fsbilling.billing.authorise import Authoriser, refusal_cause
+from fsbilling.billing.ending import read_ending
+from fsbilling.billing.meter import CallKey, Meter
+from fsbilling.calls.cdr import EndSource, HungUpBy
+from fsbilling.calls.event import Answered, HungUp
+from fsbilling.calls.session import Session
+from fsbilling.errors import Refused, StoreError, SwitchError
+from fsbilling.switch.channel import Channel, ChannelEvent
+from fsbilling.switch.node import Node, first_timer
+
+log = structlog.get_logger(__name__)
+
+Variables = dict[str, str]
+
+
+class Reception:
+    """Answers the dialplan's hook, and turns the link's events into the meter's."""
+
+    def __init__(
+        self,
+        authoriser: Authoriser,
+        meter: Meter,
+        nodes: Mapping[str, Node],
+        *,
+        plan: NumberPlan,
+        node_of_core: Callable[[str], str | None],
+    ) -> None:
+        self._authoriser = authoriser
+        self._meter = meter
+        self._nodes = nodes
+        self._plan = plan
+        self._node_of_core = node_of_core
+
+    def answer(self, channel: Channel) -> Variables:
+        """Decide for a channel that waits in the hook; the answer is channel variables.
+
+        Raises StoreError when SQL does not answer; the dialplan then fails closed.
+        """
+        switch = self._node_of_core(channel.core_uuid)
+        if switch is None:
+            refused = Refused("unknown_switch", "no link to the switch that asked; see [[switch]]")
+            log.warning("refused", call_uuid=channel.uuid, reason=refused.reason)
+            return _refusal(refused)
+        attempt = read_attempt(channel, switch=switch, plan=self._plan)
+        if attempt.is_emergency:
+            log.info("emergency", call_uuid=attempt.uuid)
+            return {"fsbilling_verdict": "emergency"}
+        verdict = self._authoriser.authorise(attempt)
+        if isinstance(verdict, Refused):
+            _log_refusal(attempt, verdict)
+            return _refusal(verdict)
+        self._meter.adopt(verdict.session)
+        _log_authorised(verdict.session)
+        return _permission(verdict.session, verdict.target)
+
+    def abandoned(self, channel: Channel) -> None:
+        """The caller left before he took the answer: give the hold back, if he is really gone.
+
+        The channel never got the variable that lets its events through the filter, so nobody
+        else will say so. A channel that lives keeps its hold: the sweep watches it.
+        """
+        switch = self._node_of_core(channel.core_uuid)
+        if switch is None or not self._meter.knows((switch, channel.uuid)):
+            return
+        try:
+            alive = self._nodes[switch].dump(channel.uuid)
+        except SwitchError as fault:
+            log.warning("abandoned call unknown", call_uuid=channel.uuid, fault=str(fault))
+            return
+        if alive is not None and not alive.hungup_us:
+            return
+        log.info("abandoned", call_uuid=channel.uuid)
+        gone = HungUp(
+            leg_uuid=channel.uuid,
+            ended_us=alive.hungup_us if alive else channel.created_us,
+            cause="ORIGINATOR_CANCEL",
+            by=HungUpBy.CALLER,
+            source=EndSource.EVENT if alive else EndSource.ESTIMATE,
+        )
+        self._meter.post((switch, channel.uuid), gone)
+
+    def on_event(self, switch: str, event: ChannelEvent) -> None:
+        """Take one event of a leg that carries `fsbilling_account`."""
+        channel = event.channel
+        if not channel.uuid:
+            return
+        self._meter.observe(switch, event.at_us)
+        key = (switch, channel.variable("fsbilling_call") or channel.uuid)
+        match event.name:
+            case "CHANNEL_CREATE":
+                if self._is_originated(key, channel):
+                    self._meter.run(key, lambda: self._originated(key, channel))
+            case "CHANNEL_ANSWER" if channel.uuid == key[1]:
+                self._meter.post(key, Answered(channel.answered_us or event.at_us))
+            case "CHANNEL_HANGUP_COMPLETE":
+                ending = read_ending(channel, source=EndSource.EVENT, at_us=event.at_us)
+                self._meter.post(key, ending)
+
+    def _is_originated(self, key: CallKey, channel: Channel) -> bool:
+        """Tell a dialler's own leg from a B leg that a careless export gave the account to."""
+        switch, call_uuid = key
+        originator = channel.variable("originator")
+        is_b_leg = call_uuid != channel.uuid or self._meter.knows((switch, originator))
+        if is_b_leg:
+            log.warning("b leg carries fsbilling_account; not billed twice", call_uuid=channel.uuid)
+        return channel.direction == "outbound" and not is_b_leg
+
+    def _originated(self, key: CallKey, channel: Channel) -> None:
+        """Authorise a call that never passes the hook, or end it."""
+        switch, uuid = key
+        node = self._nodes[switch]
+        account = channel.variable("fsbilling_account")
+        attempt = read_attempt(channel, switch=switch, plan=self._plan, account=account)
+        if attempt.is_emergency:
+            log.info("emergency", call_uuid=uuid)
+            return
+        try:
+            verdict = self._authoriser.authorise(attempt)
+        except StoreError as fault:
+            log.error("originated call not authorised", call_uuid=uuid, fault=str(fault))
+            verdict = Refused("unavailable", "the database did not answer")
+        try:
+            if isinstance(verdict, Refused):
+                _log_refusal(attempt, verdict)
+                node.kill(uuid, refusal_cause(verdict))
+                return
+            self._meter.adopt(verdict.session)
+            _log_authorised(verdict.session)
+            node.mark(uuid, _originated_marks(verdict.session, channel))
+        except SwitchError as fault:
+            log.warning("switch not told", call_uuid=uuid, command="originate", fault=str(fault))
+
+
+def _permission(session: Session, target: str) -> Variables:
+    variables = {
+        "fsbilling_verdict": "allowed",
+        "fsbilling_account": session.call.account,
+        "fsbilling_granted_s": str(session.granted_s),
+        **_guard(session),
+    }
+    if target:
+        variables["fsbilling_target"] = target
+    return variables
+
+
+def _guard(session: Session) -> Variables:
+    """What makes the switch end the call by itself: a timer set at the moment of the answer."""
+    uuid = session.call.uuid
+    return {
+        "fsbilling_call": uuid,
+        "api_on_answer_fsbilling": first_timer(uuid, session.granted_s),
+    }
+
+
+def _originated_marks(session: Session, channel: Channel) -> Variables:
+    """An originated leg's guard, and the export that the dialplan does for other calls."""
+    exported = channel.variable("export_vars")
+    names = f"{exported},fsbilling_call" if exported else "fsbilling_call"
+    return {**_guard(session), "export_vars": names}
+
+
+def _refusal(refused: Refused) -> Variables:
+    return {
+        "fsbilling_verdict": "refused",
+        "fsbilling_reason": refused.reason,
+        "fsbilling_cause": refusal_cause(refused),
+    }
+
+
+def _log_refusal(attempt: Attempt, refused: Refused) -> None:
+    log.info(
+        "refused",
+        call_uuid=attempt.uuid,
+        service=attempt.service,
+        caller=attempt.caller.dialled,
+        callee=attempt.callee.dialled,
+        reason=refused.reason,
+        detail=refused.detail,
+    )
+
+
+def _log_authorised(session: Session) -> None:
+    call = session.call
+    log.info(
+        "authorised",
+        call_uuid=call.uuid,
+        account=call.account,
+        service=call.service,
+        caller=call.caller.dialled,
+        callee=call.callee.dialled,
+        granted_s=session.granted_s,
+        held_micros=session.held_micros,
+        rate_id=session.terms.rate.rate_id,
+    )

@@ -1,0 +1,141 @@
+"""Compare what SQL holds with what the switch carries, and mend the difference.
+
+Runs after every time the link came up (a restart of the daemon among them) and every so often
+in between. An answer that did not come changes nothing (DESIGN rule 5): the switch must say
+itself, twice, that there is no such channel before its call counts as ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from fsbilling.billing.ending import read_ending
+from fsbilling.billing.meter import CallKey, Meter
+from fsbilling.calls.cdr import EndSource
+from fsbilling.calls.event import HungUp
+from fsbilling.calls.session import Phase
+from fsbilling.clock import Clock
+from fsbilling.store import holds
+from fsbilling.store.engine import Database
+from fsbilling.store.holds import Hold
+from fsbilling.switch.node import Node
+from fsbilling.switch.witness import Witness
+
+log = structlog.get_logger(__name__)
+
+GONE_FOR_US = 2_000_000
+"""A hang-up event may still be under way when its channel is gone: it gets this long."""
+
+MAX_STRAYS = 500
+"""How many unknown channels are looked at when a paying leg is missed."""
+
+
+class Recovery:
+    """Finds calls that the daemon lost sight of, and calls that the switch did."""
+
+    def __init__(
+        self,
+        db: Database,
+        meter: Meter,
+        nodes: Mapping[str, Node],
+        *,
+        witnesses: Mapping[str, Witness],
+        clock: Clock,
+    ) -> None:
+        self._db = db
+        self._meter = meter
+        self._nodes = nodes
+        self._witnesses = witnesses
+        self._clock = clock
+        self._missed_us: dict[CallKey, int] = {}
+
+    def sweep(self, switch: str, *, take_up: bool) -> int:
+        """Look at every held call of one node; `take_up` after the link was away.
+
+        Returns how many calls are missed and await a second look. Raises SwitchError or
+        StoreError when one of the two did not answer; then nothing was concluded.
+        """
+        node = self._nodes[switch]
+        with self._db.read() as conn:
+            held = holds.live(conn, switch=switch)
+        core_uuid = node.core_uuid()
+        listed = node.live_uuids()
+        strays = _Strays(node, listed - {hold.leg_uuid for hold in held})
+        missed: dict[CallKey, int] = {}
+        for hold in held:
+            key = (switch, hold.call.uuid)
+            if hold.call.core_uuid != core_uuid:
+                self._end(key, hold)
+            elif not self._lives(key, hold, node, listed=listed, take_up=take_up):
+                since_us = self._missed_us.get(key, self._clock.now_us())
+                if self._clock.now_us() - since_us >= GONE_FOR_US:
+                    self._give_up(key, hold, strays)
+                else:
+                    missed[key] = since_us
+        self._missed_us = missed
+        return len(missed)
+
+    def _lives(
+        self, key: CallKey, hold: Hold, node: Node, *, listed: frozenset[str], take_up: bool
+    ) -> bool:
+        """Tell whether the call is in good hands: its leg lives, and the meter knows it."""
+        session = self._meter.session(key)
+        if session is not None and session.phase not in (Phase.RINGING, Phase.TALKING):
+            return True
+        in_order = session is not None and session.answered_us and not take_up
+        if hold.leg_uuid in listed and in_order:
+            return True
+        leg = node.dump(hold.leg_uuid)
+        if leg is None:
+            return False
+        if not leg.hungup_us:
+            answered_us = hold.answered_us or leg.answered_us
+            if session is None or take_up or (answered_us and not session.answered_us):
+                self._meter.take_up(key, answered_us=answered_us, leg_uuid=hold.leg_uuid)
+        return True
+
+    def _give_up(self, key: CallKey, hold: Hold, strays: _Strays) -> None:
+        leg_uuid = strays.of_call(hold.call.uuid)
+        if leg_uuid is None:
+            self._end(key, hold)
+            return
+        self._meter.take_up(key, answered_us=hold.answered_us, leg_uuid=leg_uuid)
+
+    def _end(self, key: CallKey, hold: Hold) -> None:
+        """End a call that is over: by the switch's own record, else at its last sign of life."""
+        witness = self._witnesses.get(key[0])
+        record = witness.find(hold.leg_uuid) if witness else None
+        if record is not None:
+            ending = read_ending(record, source=EndSource.WITNESS, at_us=hold.seen_us)
+        else:
+            ending = HungUp(
+                leg_uuid=hold.leg_uuid,
+                ended_us=hold.seen_us,
+                answered_us=hold.answered_us,
+                source=EndSource.ESTIMATE,
+            )
+        log.warning(
+            "ended unseen", call_uuid=key[1], account=hold.call.account, source=ending.source
+        )
+        self._meter.post(key, ending)
+
+
+class _Strays:
+    """Channels that are nobody's leg so far: one of them may be what a transfer left behind."""
+
+    def __init__(self, node: Node, uuids: frozenset[str]) -> None:
+        self._node = node
+        self._uuids = sorted(uuids)[:MAX_STRAYS]
+        self._leg_of_call: dict[str, str] | None = None
+
+    def of_call(self, call_uuid: str) -> str | None:
+        """Give the living channel that carries this call's `fsbilling_call`; None if none does."""
+        if self._leg_of_call is None:
+            self._leg_of_call = {}
+            for uuid in self._uuids:
+                channel = self._node.dump(uuid)
+                if channel is not None and not channel.hungup_us:
+                    self._leg_of_call[channel.variable("fsbilling_call")] = uuid
+        return self._leg_of_call.get(call_uuid)

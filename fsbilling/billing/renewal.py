@@ -1,0 +1,46 @@
+"""Pay for the next slice of a live call: commit first, then the call may use it (rule 2)."""
+
+from __future__ import annotations
+
+from fsbilling.calls.event import RenewalUnknown, Renewed
+from fsbilling.calls.session import Session
+from fsbilling.credit.slice import next_grant
+from fsbilling.errors import StoreError
+from fsbilling.store import accounts, holds
+from fsbilling.store.engine import Database
+
+
+def renew(db: Database, session: Session, *, slice_s: int, now_us: int) -> Renewed | RenewalUnknown:
+    """Raise the hold by one slice of credit, or say that there is none.
+
+    One transaction with the account's row locked, so that calls on other daemons wait their
+    turn. After it, `balance + credit_limit - held >= 0` still (DESIGN rule 1).
+    """
+    call = session.call
+    try:
+        with db.write() as conn:
+            account = accounts.lock(conn, call.account)
+            if account is None:
+                return Renewed(now_us, session.granted_s, session.held_micros, 0)
+            grant = next_grant(
+                session.terms,
+                answered_us=session.answered_us,
+                granted_s=session.granted_s,
+                held_micros=session.held_micros,
+                free_micros=account.free_micros,
+                live_calls=holds.count(conn, account.account_id),
+                slice_s=slice_s,
+            )
+            if grant.granted_s > session.granted_s:
+                holds.renew(
+                    conn,
+                    call.switch,
+                    call.uuid,
+                    amount_micros=grant.held_micros,
+                    granted_s=grant.granted_s,
+                    timer_seq=session.timer_seq + 1,
+                    seen_us=now_us,
+                )
+    except StoreError:
+        return RenewalUnknown(now_us)
+    return Renewed(now_us, grant.granted_s, grant.held_micros, grant.reserve_s)

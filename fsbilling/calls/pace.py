@@ -1,0 +1,27 @@
+"""How far ahead of the end of the paid seconds things happen."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """Leads and pauses, in microseconds of the switch's time.
+
+    Attributes:
+        renew_lead_us: A slice is renewed this long before it is used up.
+        cut_lead_us: The call is ended this long before its last paid second is over, so that
+            the hang-up stamp still falls inside that second.
+        last_try_us: A call without credit looks once more this long before it is cut: a top-up
+            or another call's end may have freed some.
+        warn_before_us: The payer is warned this long before the credit ends; 0 means never.
+        retry_us: The pause after an answer that did not come.
+        cut_again_us: The pause before a cut that was not confirmed is repeated.
+    """
+
+    renew_lead_us: int
+    cut_lead_us: int
+    warn_before_us: int
+    last_try_us: int = 500_000
+    retry_us: int = 500_000
+    cut_again_us: int = 1_000_000

@@ -1,0 +1,259 @@
+"""The life of one call: `step(session, event) -> (session, commands)`.
+
+    RINGING --answered--> TALKING --hung up--> SETTLING --settled--> gone
+       |                     |  ^                  ^
+       |                     |  +--leg lives--+    |
+       |                     +--transferred--> LEAVING --leg ended--+
+       +--hung up unanswered------------------------+
+
+Nothing here waits, reads a clock or talks to anyone: the outcome of every command comes back
+as an event. That makes each fault replayable in a test. While a call TALKS or is LEAVING the
+invariant is: `granted_s` is paid for by a committed hold, and a timer in the switch ends the
+call when those seconds are over (DESIGN rules 2 and 3).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from fsbilling.calls import command as do
+from fsbilling.calls import event as on
+from fsbilling.calls.call import Call
+from fsbilling.calls.cdr import HungUpBy
+from fsbilling.calls.pace import Pace
+from fsbilling.clock import US_PER_S
+from fsbilling.rating.terms import Terms
+
+
+class Phase(StrEnum):
+    """Where in its life a call is."""
+
+    RINGING = "ringing"
+    TALKING = "talking"
+    LEAVING = "leaving"
+    SETTLING = "settling"
+    GONE = "gone"
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """One live call.
+
+    Attributes:
+        call: Who calls whom, and who pays.
+        terms: The price it was started with.
+        pace: How far ahead things happen.
+        phase: Where in its life it is.
+        granted_s: Seconds, counted from the answer, that the committed hold pays for.
+        held_micros: The hold.
+        reserve_s: How much longer its share of the free credit would last (an estimate).
+        answered_us: The answer stamp; 0 while ringing.
+        leg_uuid: The channel whose end ends the billing: the paying leg, or the one it follows.
+        timer_seq: The switch-side timer that stands now.
+        dry: The last renewal found no credit for another second.
+        warned: The payer has heard the warning.
+        cut: We have ended it because the credit did.
+        left: The paying leg's own end, while another leg lives on; None before that.
+        ending: What ends the billing, while it is being settled.
+    """
+
+    call: Call
+    terms: Terms
+    pace: Pace
+    phase: Phase = Phase.RINGING
+    granted_s: int
+    held_micros: int
+    reserve_s: int = 0
+    answered_us: int = 0
+    leg_uuid: str
+    timer_seq: int = 0
+    dry: bool = False
+    warned: bool = False
+    cut: bool = False
+    left: on.HungUp | None = None
+    ending: on.HungUp | None = None
+
+    @property
+    def paid_until_us(self) -> int:
+        """The moment the granted seconds are over; meaningful once answered."""
+        return self.answered_us + self.granted_s * US_PER_S
+
+
+Step = tuple[Session, list[do.Command]]
+
+
+def step(session: Session, event: on.Event) -> Step:  # noqa: PLR0911 -- a return an event
+    """Let one thing happen to a call; events that no longer matter change nothing."""
+    match event:
+        case on.Answered(at_us=at_us):
+            return _answer(session, at_us)
+        case on.Woken(now_us=now_us):
+            return _wake(session, now_us)
+        case on.Renewed():
+            return _renewed(session, event)
+        case on.RenewalUnknown(now_us=now_us) | on.LegUnknown(now_us=now_us):
+            return session, [_look_again(session, now_us)]
+        case on.HungUp():
+            return _hang_up(session, event)
+        case on.LegLives(leg_uuid=leg_uuid, now_us=now_us):
+            return _follow(session, leg_uuid, now_us)
+        case on.LegEnded():
+            return _stop_following(session, event)
+        case on.Settled():
+            return _change(session, phase=Phase.GONE), [do.Forget()]
+        case on.SettlementUnknown(now_us=now_us):
+            return session, [do.WakeAt(now_us + session.pace.retry_us)]
+
+
+def resume(session: Session, leg_uuid: str, now_us: int) -> Step:
+    """Take a call up again after a restart or a lost link: its timer is set anew.
+
+    `leg_uuid` is the leg that lives: another one than before when a transfer went unseen.
+    """
+    if session.phase is not Phase.TALKING:
+        return session, []
+    session = _change(session, leg_uuid=leg_uuid)
+    # The daemon may have died between committing a timer's number and moving the timer, so
+    # the one before the recorded one may still stand.
+    armed, move = _move_timer(session, session.timer_seq, max(session.timer_seq - 1, 0))
+    return armed, [move, do.WakeAt(now_us)]
+
+
+def _answer(session: Session, at_us: int) -> Step:
+    if session.phase is not Phase.RINGING:
+        return session, []
+    talking = _change(session, phase=Phase.TALKING, answered_us=at_us)
+    armed, move = _move_timer(talking, talking.timer_seq)
+    return armed, [do.RecordAnswer(at_us), move, do.WakeAt(_renewal_due_us(armed))]
+
+
+def _wake(session: Session, now_us: int) -> Step:
+    match session.phase:
+        case Phase.SETTLING if session.ending:
+            return session, [do.Settle(session.ending)]
+        case Phase.LEAVING if session.left and not _is_over(session, now_us):
+            return session, [do.Follow(session.left.other_leg_uuid)]
+        case Phase.LEAVING | Phase.TALKING if _is_over(session, now_us):
+            return _cut(session, now_us)
+        case Phase.TALKING:
+            return session, [do.Renew()]
+        case _:
+            return session, []
+
+
+def _cut(session: Session, now_us: int) -> Step:
+    """End the call; say so again every so often until the switch confirms it."""
+    leg_uuid = session.leg_uuid
+    if session.phase is Phase.LEAVING and session.left:
+        leg_uuid = session.left.other_leg_uuid
+    again = do.WakeAt(now_us + session.pace.cut_again_us)
+    return _change(session, cut=True), [do.Cut(leg_uuid), again]
+
+
+def _renewed(session: Session, renewed: on.Renewed) -> Step:
+    grew = renewed.granted_s > session.granted_s
+    session = _change(
+        session,
+        granted_s=renewed.granted_s,
+        held_micros=renewed.held_micros,
+        reserve_s=renewed.reserve_s,
+        dry=not grew,
+    )
+    if session.phase is not Phase.TALKING:
+        return session, []
+    commands: list[do.Command] = []
+    if grew:
+        session, move = _move_timer(session, session.timer_seq)
+        commands.append(move)
+    left_us = session.paid_until_us + session.reserve_s * US_PER_S - renewed.now_us
+    if left_us > session.pace.warn_before_us:
+        session = _change(session, warned=False)
+    elif not session.warned and session.pace.warn_before_us:
+        session = _change(session, warned=True)
+        commands.append(do.Warn())
+    return session, [*commands, _next_look(session, renewed.now_us, _renewal_due_us(session))]
+
+
+def _hang_up(session: Session, ended: on.HungUp) -> Step:
+    if session.phase in (Phase.SETTLING, Phase.GONE) or ended.leg_uuid != _ending_leg(session):
+        return session, []
+    if session.phase is Phase.RINGING and ended.answered_us:
+        # The answer was missed while the link was down; the hang-up carries its stamp.
+        session = _change(session, answered_us=ended.answered_us)
+    if session.phase is Phase.TALKING and ended.transferred and ended.other_leg_uuid:
+        leaving = _change(session, phase=Phase.LEAVING, left=ended)
+        return leaving, [do.Follow(ended.other_leg_uuid)]
+    if session.cut:
+        ended = msgspec.structs.replace(ended, by=HungUpBy.CREDIT)
+    return _settle(session, ended)
+
+
+def _ending_leg(session: Session) -> str:
+    """The channel whose hang-up ends the billing now."""
+    if session.phase is Phase.LEAVING and session.left:
+        return session.left.other_leg_uuid
+    return session.leg_uuid
+
+
+def _follow(session: Session, leg_uuid: str, now_us: int) -> Step:
+    if session.phase is not Phase.LEAVING:
+        return session, []
+    following = _change(session, phase=Phase.TALKING, leg_uuid=leg_uuid)
+    return following, [_next_look(following, now_us, _renewal_due_us(following))]
+
+
+def _stop_following(session: Session, leg: on.LegEnded) -> Step:
+    left = session.left
+    if session.phase is not Phase.LEAVING or left is None or leg.leg_uuid != left.other_leg_uuid:
+        return session, []
+    if leg.ended_us <= left.ended_us:
+        return _settle(session, left)
+    return _settle(
+        session, msgspec.structs.replace(left, leg_uuid=leg.leg_uuid, ended_us=leg.ended_us)
+    )
+
+
+def _settle(session: Session, ending: on.HungUp) -> Step:
+    settling = _change(session, phase=Phase.SETTLING, ending=ending)
+    commands: list[do.Command] = [do.Settle(ending)]
+    if session.answered_us:
+        commands.insert(0, do.RemoveTimer(session.timer_seq))
+    return settling, commands
+
+
+def _move_timer(session: Session, *from_seqs: int) -> tuple[Session, do.MoveTimer]:
+    moved = _change(session, timer_seq=session.timer_seq + 1)
+    return moved, do.MoveTimer(moved.paid_until_us, moved.timer_seq, from_seqs)
+
+
+def _renewal_due_us(session: Session) -> int:
+    """When to ask for more: ahead of the end, or when the warning may be due."""
+    renewal_us = session.paid_until_us - session.pace.renew_lead_us
+    if session.warned or not session.pace.warn_before_us:
+        return renewal_us
+    end_us = session.paid_until_us + session.reserve_s * US_PER_S
+    return min(renewal_us, end_us - session.pace.warn_before_us)
+
+
+def _next_look(session: Session, now_us: int, wanted_us: int) -> do.WakeAt:
+    """When to look at this call again: once more just before its end, and at its end."""
+    end_us = session.paid_until_us - session.pace.cut_lead_us
+    last_try_us = end_us - session.pace.last_try_us
+    if not session.dry:
+        return do.WakeAt(max(min(wanted_us, last_try_us), now_us))
+    return do.WakeAt(last_try_us if now_us < last_try_us else end_us)
+
+
+def _look_again(session: Session, now_us: int) -> do.WakeAt:
+    """When to repeat a question that was not answered: soon, and in any case at the end."""
+    end_us = session.paid_until_us - session.pace.cut_lead_us
+    return do.WakeAt(max(min(now_us + session.pace.retry_us, end_us), now_us))
+
+
+def _is_over(session: Session, now_us: int) -> bool:
+    return now_us >= session.paid_until_us - session.pace.cut_lead_us
+
+
+def _change(session: Session, **changes: object) -> Session:
+    return msgspec.structs.replace(session, **changes)

@@ -1,0 +1,89 @@
+"""The last act: what a call's CDR says and costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fsbilling.calls.call import Call
+from fsbilling.calls.cdr import Cdr, EndSource, HungUpBy
+from fsbilling.calls.event import HungUp
+from fsbilling.calls.session import Session
+from fsbilling.errors import Refused
+from fsbilling.rating.price import explain, price
+
+ALLOTTED_TIMEOUT = "ALLOTTED_TIMEOUT"
+"""The cause of our own cuts and of the switch-side timer's."""
+
+MANAGER_REQUEST = "MANAGER_REQUEST"
+"""The cause of a call that an operator ended."""
+
+
+def settled_cdr(session: Session, ending: HungUp) -> Cdr:
+    """Price a finished call.
+
+    Duration is hang-up minus answer in the switch's microseconds (DESIGN rule 6). The charge is
+    never more than the hold (rule 1): what the rate asks beyond it is waived, and shown.
+    """
+    answered_us = session.answered_us
+    duration_us = max(ending.ended_us - answered_us, 0) if answered_us else 0
+    charge = price(session.terms, answered_us, duration_us)
+    charge_micros = min(charge.amount_micros, session.held_micros)
+    rate = session.terms.rate
+    return Cdr(
+        **_who(session.call),
+        progress_us=(session.left or ending).progress_us,
+        answered_us=answered_us,
+        ended_us=ending.ended_us,
+        end_source=ending.source,
+        duration_us=duration_us,
+        billed_s=charge.billed_s,
+        charge_micros=charge_micros,
+        waived_micros=charge.amount_micros - charge_micros,
+        tariff=session.terms.tariff,
+        tariff_version=session.terms.version,
+        rate_id=rate.rate_id,
+        price_micros_per_min=rate.rate_micros_per_min,
+        explanation=explain(session.terms, charge),
+        refusal="",
+        hangup_cause=ending.cause,
+        sip_cause=ending.sip_cause,
+        hung_up_by=_ended_by(ending),
+        last_leg_uuid=ending.leg_uuid,
+    )
+
+
+def refused_cdr(call: Call, refused: Refused, *, cause: str, at_us: int) -> Cdr:
+    """Record an attempt that was not let through: "why was my call refused?" has an answer."""
+    return Cdr(
+        **_who(call),
+        progress_us=0,
+        answered_us=0,
+        ended_us=at_us,
+        end_source=EndSource.NONE,
+        duration_us=0,
+        billed_s=0,
+        charge_micros=0,
+        waived_micros=0,
+        tariff="",
+        tariff_version=0,
+        rate_id=0,
+        price_micros_per_min=0,
+        explanation=str(refused),
+        refusal=refused.reason,
+        hangup_cause=cause,
+        sip_cause="",
+        hung_up_by=HungUpBy.SWITCH,
+        last_leg_uuid=call.uuid,
+    )
+
+
+def _who(call: Call) -> dict[str, Any]:
+    return {name: getattr(call, name) for name in Call.__struct_fields__}
+
+
+def _ended_by(ending: HungUp) -> HungUpBy:
+    if ending.cause == ALLOTTED_TIMEOUT:
+        return HungUpBy.CREDIT
+    if ending.cause == MANAGER_REQUEST:
+        return HungUpBy.OPERATOR
+    return ending.by

@@ -1,0 +1,260 @@
+"""The daemon: one process that serves the hook, follows the links and wakes the calls.
+
+`fsbilling serve` runs it beside FreeSWITCH, `fsbilling demo` against a simulated one; both are
+the same code. The process must be monkey-patched by gevent before this module is imported.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import gevent
+import structlog
+from gevent.event import Event
+from gevent.pool import Pool
+
+from fsbilling import log as logs
+from fsbilling.billing.attempt import NumberPlan
+from fsbilling.billing.authorise import Authoriser
+from fsbilling.billing.meter import Meter
+from fsbilling.billing.reception import Reception
+from fsbilling.billing.recover import Recovery
+from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.warning import WarningSound
+from fsbilling.calls.pace import Pace
+from fsbilling.clock import US_PER_S, Clock, SystemClock
+from fsbilling.config import Config, Metering, Numbering
+from fsbilling.errors import FsbillingError, StoreError
+from fsbilling.numbering.region_table import RegionTable
+from fsbilling.store import migrations, regions
+from fsbilling.store.engine import Database
+from fsbilling.switch.channel import Channel, ChannelEvent
+from fsbilling.switch.hook import HookAnswer, HookServer
+from fsbilling.switch.link import Link
+from fsbilling.switch.node import Node
+from fsbilling.switch.witness import Witness
+
+log = structlog.get_logger(__name__)
+
+MAX_CALLS_AT_ONCE = 500
+"""How many calls are worked on beside each other; further ones wait their turn."""
+
+TARIFF_REFRESH_S = 5
+SECOND_LOOK_S = 3
+IDLE_S = 60.0
+DRAIN_S = 5.0
+
+
+class Daemon:
+    """Everything of one `fsbilling serve`, wired together."""
+
+    def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
+        self.config = config
+        self._clock = clock or SystemClock()
+        self.db = Database.open(config.database.url)
+        migrations.check(self.db)
+        self._links = {switch.name: self._link(config, switch.name) for switch in config.switches}
+        self._nodes = {name: Node(name, link.api) for name, link in self._links.items()}
+        self._cores: dict[str, str] = {}
+        self._workers = Pool(MAX_CALLS_AT_ONCE)
+        self._alarm_set = Event()
+        self._stop = Event()
+        self._greenlets = Pool()
+        self._book = TariffBook(self.db)
+        pace = pace_of(config.metering)
+        self.meter = Meter(
+            self.db,
+            self._nodes,
+            clock=self._clock,
+            pace=pace,
+            slice_s=config.metering.slice_s,
+            warning=WarningSound(config.metering.warn_sound),
+            spawn=self._workers.spawn,
+            on_alarm_set=self._alarm_set.set,
+        )
+        self._authoriser = Authoriser(
+            self.db,
+            self._book,
+            clock=self._clock,
+            pace=pace,
+            first_slice_s=config.metering.first_slice_s,
+        )
+        self._reception = Reception(
+            self._authoriser,
+            self.meter,
+            self._nodes,
+            plan=plan_of(config.numbering),
+            node_of_core=self._node_of_core,
+        )
+        self._recovery = Recovery(
+            self.db,
+            self.meter,
+            self._nodes,
+            witnesses={
+                switch.name: Witness(Path(switch.json_cdr_dir))
+                for switch in config.switches
+                if switch.json_cdr_dir
+            },
+            clock=self._clock,
+        )
+        self.hook = HookServer(
+            config.hook.address,
+            decide=self._decide,
+            abandoned=self._reception.abandoned,
+            deadline_ms=config.hook.deadline_ms,
+            max_connections=config.hook.max_connections,
+        )
+
+    def start(self) -> None:
+        """Load what the hook needs, then open the doors. Raises FsbillingError or OSError."""
+        self._book.refresh()
+        self._load_regions()
+        for link in self._links.values():
+            link.start()
+        self._greenlets.spawn(self._wake_calls)
+        self._greenlets.spawn(self._refresh_tariffs)
+        for switch in self._nodes:
+            self._greenlets.spawn(self._sweep_regularly, switch)
+        self.hook.start()
+        log.info(
+            "started", hook=self.config.hook.listen, database=self.db.url, switches=[*self._nodes]
+        )
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            gevent.signal_handler(number, self._stop.set)
+        self.start()
+        self._stop.wait()
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop authorising and let the calls live: the switch's timers guard them.
+
+        Work under way is finished; holds stay in SQL, where the next start finds them.
+        """
+        log.info("stopping", live_calls=self.meter.live_calls)
+        self.hook.stop()
+        for link in self._links.values():
+            link.stop()
+        self._greenlets.kill()
+        self._workers.join(timeout=DRAIN_S)
+        self.db.close()
+        log.info("stopped")
+
+    def reload(self) -> None:
+        """Reread tariffs and regions, and those settings that can change while calls live."""
+        try:
+            self._book.refresh()
+            self._load_regions()
+        except StoreError as fault:
+            log.error("reload failed; what was known stays in use", fault=str(fault))
+            return
+        log.info("reloaded")
+
+    def apply(self, config: Config) -> None:
+        """Take over a changed configuration; calls that live keep the pace they started with."""
+        logs.configure(config.log)
+        self._authoriser.adjust(pace_of(config.metering), config.metering.first_slice_s)
+        self.config = config
+
+    def _link(self, config: Config, name: str) -> Link:
+        switch = next(switch for switch in config.switches if switch.name == name)
+        return Link(
+            name,
+            (switch.host, switch.port),
+            switch.password,
+            on_event=partial(self._on_event, name),
+            on_up=partial(self._on_up, name),
+            on_down=lambda: None,
+        )
+
+    def _on_event(self, switch: str, event: ChannelEvent) -> None:
+        self._reception.on_event(switch, event)
+
+    def _on_up(self, switch: str) -> None:
+        if self._sweep(switch, take_up=True):
+            self._greenlets.spawn(self._look_again, switch)
+
+    def _look_again(self, switch: str) -> None:
+        gevent.sleep(SECOND_LOOK_S)
+        self._sweep(switch, take_up=False)
+
+    def _sweep(self, switch: str, *, take_up: bool) -> int:
+        try:
+            self._cores[self._nodes[switch].core_uuid()] = switch
+            return self._recovery.sweep(switch, take_up=take_up)
+        except FsbillingError as fault:
+            log.warning("sweep without an answer", switch=switch, fault=str(fault))
+            return 0
+
+    def _sweep_regularly(self, switch: str) -> None:
+        while True:
+            gevent.sleep(self.config.metering.poll_s)
+            if self._links[switch].is_up and self._sweep(switch, take_up=False):
+                self._look_again(switch)
+
+    def _node_of_core(self, core_uuid: str) -> str | None:
+        if len(self._nodes) == 1:
+            return next(iter(self._nodes))
+        return self._cores.get(core_uuid)
+
+    def _decide(self, channel: Channel) -> HookAnswer:
+        return HookAnswer(self._reception.answer(channel))
+
+    def _wake_calls(self) -> None:
+        while True:
+            self._alarm_set.clear()
+            now_us = self._clock.now_us()
+            self.meter.wake_due(now_us)
+            next_us = self.meter.alarms.next_us()
+            pause_s = IDLE_S if next_us is None else max(next_us - now_us, 0) / US_PER_S
+            self._alarm_set.wait(min(pause_s, IDLE_S))
+
+    def _refresh_tariffs(self) -> None:
+        while True:
+            gevent.sleep(TARIFF_REFRESH_S)
+            try:
+                self._book.refresh()
+            except StoreError as fault:
+                log.warning("tariffs not refreshed", fault=str(fault))
+
+    def _load_regions(self) -> None:
+        with self.db.read() as conn:
+            self._authoriser.regions = RegionTable.from_rows(regions.load(conn))
+
+
+def pace_of(metering: Metering) -> Pace:
+    """Give the leads that the settings ask for."""
+    return Pace(
+        renew_lead_us=metering.renew_lead_s * US_PER_S,
+        cut_lead_us=metering.cut_lead_ms * 1_000,
+        warn_before_us=metering.warn_before_s * US_PER_S if metering.warn_payer else 0,
+    )
+
+
+def plan_of(numbering: Numbering) -> NumberPlan:
+    """Give the number plan that the settings describe."""
+    return NumberPlan(home_area_code=numbering.home_area_code, emergency=numbering.emergency)
+
+
+def serve(config: Config, reread: Callable[[], Config]) -> None:
+    """Run a daemon until it is told to stop; SIGHUP rereads the configuration with `reread`."""
+    logs.configure(config.log)
+    daemon = Daemon(config)
+    gevent.signal_handler(signal.SIGHUP, _rereader(daemon, reread))
+    daemon.run()
+
+
+def _rereader(daemon: Daemon, reread: Callable[[], Config]) -> Callable[[], None]:
+    def apply() -> None:
+        try:
+            daemon.apply(reread())
+        except FsbillingError as fault:
+            log.error("configuration not reread", fault=str(fault))
+        daemon.reload()
+
+    return apply

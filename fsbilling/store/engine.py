@@ -72,13 +72,13 @@ class Database:
         PostgreSQL: read committed; lock the account first (`accounts.lock`). SQLite: BEGIN
         IMMEDIATE; one writer at a time.
         """
-        with _store_errors(), self._writer.begin() as conn:
+        with self._store_errors(), self._writer.begin() as conn:
             yield conn
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One read-only transaction; all it reads is of one moment."""
-        with _store_errors(), self._reader.begin() as conn:
+        with self._store_errors(), self._reader.begin() as conn:
             yield conn
 
     def close(self) -> None:
@@ -86,18 +86,17 @@ class Database:
         self._reader.dispose()
         self._writer.dispose()
 
-
-@contextmanager
-def _store_errors() -> Iterator[None]:
-    try:
-        yield
-    except PoolTimeout as error:
-        raise StoreError("the database is busy: no connection came free in time") from error
-    except DBAPIError as error:
-        lines = str(error.orig).strip().splitlines()
-        raise StoreError(f"the database says: {lines[0] if lines else error}") from error
-    except SQLAlchemyError as error:
-        raise StoreError(f"the database cannot be used: {error}") from error
+    @contextmanager
+    def _store_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except PoolTimeout as error:
+            raise StoreError(f"{self.url} is busy: no connection came free in time") from error
+        except DBAPIError as error:
+            lines = str(error.orig).strip().splitlines()
+            raise StoreError(f"{self.url}: {lines[0] if lines else error}") from error
+        except SQLAlchemyError as error:
+            raise StoreError(f"{self.url}: {error}") from error
 
 
 def _open_postgresql(url: URL, pool_size: int, timeout_ms: int) -> tuple[Engine, Engine]:

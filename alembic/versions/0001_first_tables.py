@@ -1,0 +1,226 @@
+"""The first tables: accounts, ledger, holds, CDRs, tariffs, numbers, lines, regions."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+ASKED_FOR = sa.text("kind IN ('topup', 'adjustment')")
+
+
+def upgrade() -> None:
+    _tariffs()
+    _accounts()
+    _ledger()
+    _holds()
+    _cdrs()
+    _directory()
+    _regions()
+
+
+def _big(*names: str) -> list[sa.Column]:
+    return [sa.Column(name, BIG, nullable=False) for name in names]
+
+
+def _int(*names: str) -> list[sa.Column]:
+    return [sa.Column(name, sa.Integer(), nullable=False) for name in names]
+
+
+def _text(*names: str) -> list[sa.Column]:
+    return [sa.Column(name, sa.Text(), nullable=False) for name in names]
+
+
+def _account_id(**options: bool) -> sa.Column:
+    return sa.Column("account_id", BIG, sa.ForeignKey("account.id"), nullable=False, **options)
+
+
+def _tariffs() -> None:
+    op.create_table(
+        "tariff",
+        sa.Column("name", sa.Text(), primary_key=True),
+        *_big("created_us"),
+    )
+    op.create_table(
+        "tariff_version",
+        sa.Column("id", BIG, primary_key=True),
+        sa.Column("tariff", sa.Text(), sa.ForeignKey("tariff.name"), nullable=False),
+        *_int("version"),
+        *_big("valid_from_us"),
+        *_int("row_count"),
+        *_text("source"),
+        *_big("imported_us"),
+        sa.UniqueConstraint("tariff", "version"),
+    )
+    op.create_index(None, "tariff_version", ["tariff", "valid_from_us"])
+    op.create_table(
+        "rate",
+        sa.Column("id", BIG, primary_key=True),
+        sa.Column("version_id", BIG, sa.ForeignKey("tariff_version.id"), nullable=False),
+        *_text("origin", "destination"),
+        *_big("rate_micros_per_min", "connect_fee_micros"),
+        *_int("first_increment_s", "next_increment_s", "grace_s"),
+        *_big("min_charge_micros", "max_charge_micros"),
+        *_text("note"),
+    )
+    op.create_index(None, "rate", ["version_id"])
+
+
+def _accounts() -> None:
+    op.create_table(
+        "account",
+        sa.Column("id", BIG, primary_key=True),
+        sa.Column("code", sa.Text(), nullable=False),
+        *_text("mode", "currency"),
+        *_big("balance_micros", "credit_limit_micros", "held_micros"),
+        sa.Column("suspended", sa.Boolean(), nullable=False),
+        *_big("last_seq"),
+        *_text("last_hash"),
+        *_big("created_us"),
+        sa.UniqueConstraint("code"),
+        sa.CheckConstraint("mode IN ('prepaid', 'postpaid')", name="mode"),
+        sa.CheckConstraint(
+            "balance_micros + credit_limit_micros - held_micros >= 0", name="no_overspend"
+        ),
+        sa.CheckConstraint("held_micros >= 0", name="held"),
+        sa.CheckConstraint(
+            "credit_limit_micros >= 0 AND (mode = 'postpaid' OR credit_limit_micros = 0)",
+            name="credit_limit",
+        ),
+    )
+    op.create_table(
+        "account_tariff",
+        _account_id(primary_key=True),
+        sa.Column("service", sa.Text(), primary_key=True),
+        sa.Column("tariff", sa.Text(), sa.ForeignKey("tariff.name"), nullable=False),
+    )
+
+
+def _ledger() -> None:
+    op.create_table(
+        "entry",
+        _account_id(primary_key=True, autoincrement=False),
+        sa.Column("seq", BIG, primary_key=True, autoincrement=False),
+        *_text("kind"),
+        *_big("amount_micros", "balance_after_micros"),
+        *_text("ref", "note"),
+        *_big("at_us"),
+        *_text("prev_hash", "hash"),
+    )
+    op.create_index(
+        "uq_entry_ref",
+        "entry",
+        ["account_id", "kind", "ref"],
+        unique=True,
+        sqlite_where=ASKED_FOR,
+        postgresql_where=ASKED_FOR,
+    )
+    for statement in APPEND_ONLY[op.get_bind().dialect.name]:
+        op.execute(statement)
+
+
+APPEND_ONLY = {
+    "sqlite": [
+        f"""
+        CREATE TRIGGER entry_no_{change.lower()} BEFORE {change} ON entry
+        BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END
+        """
+        for change in ("UPDATE", "DELETE")
+    ],
+    "postgresql": [
+        """
+        CREATE FUNCTION entry_append_only() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$
+        """,
+        """
+        CREATE TRIGGER entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON entry
+        FOR EACH STATEMENT EXECUTE FUNCTION entry_append_only()
+        """,
+    ],
+}
+
+
+def _holds() -> None:
+    op.create_table(
+        "hold",
+        sa.Column("switch", sa.Text(), primary_key=True),
+        sa.Column("uuid", sa.Text(), primary_key=True),
+        _account_id(),
+        *_big("amount_micros"),
+        *_int("granted_s"),
+        *_text("leg_uuid"),
+        *_big("authorised_us", "answered_us", "seen_us"),
+        *_int("timer_seq"),
+        *_text("call", "terms"),
+        sa.CheckConstraint("amount_micros >= 0", name="amount"),
+    )
+    op.create_index(None, "hold", ["account_id"])
+
+
+def _party(side: str) -> list[sa.Column]:
+    fields = ("dialled", "kind", "digits", "area_code", "city", "province")
+    return _text(*(f"{side}_{field}" for field in fields))
+
+
+def _cdrs() -> None:
+    op.create_table(
+        "cdr",
+        sa.Column("id", BIG, primary_key=True),
+        *_text("account", "service", "direction"),
+        *_party("caller"),
+        *_party("callee"),
+        *_big("created_us", "progress_us", "answered_us", "ended_us"),
+        *_text("end_source"),
+        *_big("duration_us", "billed_s", "charge_micros", "waived_micros"),
+        *_text("tariff"),
+        *_int("tariff_version"),
+        *_big("rate_id", "price_micros_per_min"),
+        *_text("explanation", "refusal", "hangup_cause", "sip_cause", "hung_up_by"),
+        *_text("switch", "uuid", "core_uuid", "last_leg_uuid"),
+        sa.UniqueConstraint("switch", "uuid"),
+    )
+    op.create_index(None, "cdr", ["account", "created_us"])
+    op.create_index(None, "cdr", ["created_us"])
+    op.create_index(None, "cdr", ["uuid"])
+
+
+def _directory() -> None:
+    op.create_table(
+        "number",
+        sa.Column("number", sa.Text(), primary_key=True),
+        _account_id(),
+        *_text("target"),
+    )
+    op.create_table(
+        "line",
+        sa.Column("kind", sa.Text(), primary_key=True),
+        sa.Column("value", sa.Text(), primary_key=True),
+        _account_id(),
+    )
+
+
+def _regions() -> None:
+    op.create_table(
+        "region",
+        sa.Column("prefix", sa.Text(), primary_key=True),
+        *_text("area_code", "city", "province"),
+    )
+    op.create_table(
+        "region_source",
+        sa.Column(
+            "one",
+            sa.SmallInteger(),
+            primary_key=True,
+            autoincrement=False,
+            server_default=sa.text("1"),
+        ),
+        *_text("source", "as_of"),
+        *_big("imported_us"),
+        *_int("landline_rows", "mobile_rows"),
+        sa.CheckConstraint("one = 1", name="one"),
+    )

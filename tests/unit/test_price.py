@@ -123,6 +123,12 @@ def test_a_connect_fee_above_the_maximum_is_capped_too():
     assert got.amount_micros == 200_000
 
 
+def test_a_maximum_below_the_minimum_still_caps():
+    # No import lets such a row in; a price that fell as the call goes on would break metering.
+    got = charge(1, min_charge_micros=500_000, max_charge_micros=200_000)
+    assert got.amount_micros == 200_000
+
+
 @pytest.mark.parametrize(
     ("credit_micros", "seconds"),
     [(0, 0), (2_499, 0), (2_500, 1), (149_999, 59), (150_000, 60), (10**12, HOUR_S)],

@@ -120,6 +120,10 @@ def test_a_faulty_cell_is_named_with_line_column_and_reason(column, cell, reason
     assert faults(text) == [f"line 2, column {column}: {reason}"]
 
 
+def test_a_note_may_be_as_long_as_the_bound():
+    assert parse(f"price_per_min,note\n0.1,{'深' * 200}\n".encode())[0].note == "深" * 200
+
+
 def test_a_maximum_below_the_minimum_is_refused():
     assert faults("price_per_min,min_charge,max_charge\n0.1,0.5,0.4\n") == [
         "line 2, column max_charge: must not be below the minimum charge (0: no maximum)"
@@ -192,6 +196,8 @@ def test_a_file_or_a_table_beyond_its_bound_is_refused(monkeypatch):
     rows = "price_per_min,origin\n0.1,1\n0.1,2\n"
     assert len(parse(rows.encode())) == 2
     assert faults(rows + "0.1,3\n0.1,4\n") == ["line 4: a table has at most 2 rows"]
+    monkeypatch.setattr(table_csv, "MAX_BYTES", len(rows))
+    assert len(parse(rows.encode())) == 2
     monkeypatch.setattr(table_csv, "MAX_BYTES", 1024 * 1024)
     assert faults(b"x" * (1024 * 1024 + 1)) == ["file: larger than 1 MiB"]
 

@@ -92,3 +92,10 @@ def area_code(number: Number) -> str:
     """Take the area code, with its 0, out of a landline's digits."""
     national = number.digits[2:]
     return "0" + national[: 2 if national.startswith(("10", "2")) else 3]
+
+
+def prefixes(number: Number) -> list[str]:
+    """Every prefix a table may know this number by, the one that wins first."""
+    if number.kind is NumberKind.MOBILE:
+        return [number.digits[2 : 2 + length] for length in _SEGMENT_LENGTHS]
+    return [area_code(number)] if number.kind is NumberKind.LANDLINE else []

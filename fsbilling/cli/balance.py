@@ -1,0 +1,139 @@
+"""`fsbilling balance CODE`: what the hook would answer now, and why; nothing is held."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from fsbilling.cli import output
+from fsbilling.cli.context import Invocation, account, now_us, pass_invocation
+from fsbilling.cli.party import known_party
+from fsbilling.errors import Refused
+from fsbilling.money import format_micros
+
+if TYPE_CHECKING:
+    from fsbilling.cli.party import KnownParty
+    from fsbilling.credit.account import Account
+    from fsbilling.rating.terms import Terms
+    from fsbilling.store.engine import Database
+
+
+@click.command("balance")
+@click.argument("code")
+@click.option("--callee", help="Answer for a call to this number, and how long it could last.")
+@click.option("--caller", default="", help="Who calls; 400 numbers are priced by it.")
+@output.json_option
+@pass_invocation
+def command(
+    invocation: Invocation, code: str, callee: str | None, caller: str, *, as_json: bool
+) -> None:
+    """Show what an account has free, and whether the hook would let a call through now."""
+    with invocation.database() as database:
+        with database.read() as conn:
+            payer = account(conn, code)
+        if callee is None:
+            verdict = _verdict_on(payer)
+        else:
+            verdict = _verdict_on_call(invocation, database, payer, caller, callee)
+    answer = {
+        "account": payer.code,
+        **output.money("balance", payer.balance_micros),
+        **output.money("held", payer.held_micros),
+        **output.money("free", payer.free_micros),
+        **verdict,
+    }
+    if as_json:
+        output.dump(answer)
+        return
+    output.record(
+        (name.replace("_", " "), value)
+        for name, value in answer.items()
+        if not name.endswith("_micros") and value not in ("", None)
+    )
+
+
+def _verdict_on(payer: Account) -> output.Fields:
+    """Judge by the account alone: what would refuse every call that costs anything."""
+    if payer.suspended:
+        return _refused(_suspended(payer))
+    if not payer.tariffs:
+        return _refused(
+            Refused(
+                "no_tariff",
+                f"no call has a price; fsbilling account set {payer.code} --tariff outbound=NAME",
+            )
+        )
+    if payer.free_micros <= 0:
+        return _refused(Refused("no_credit", "no free credit; top it up"))
+    return {"verdict": "allowed", "reason": "", "detail": "calls its tariffs have a rate for"}
+
+
+def _verdict_on_call(
+    invocation: Invocation, database: Database, payer: Account, caller: str, callee: str
+) -> output.Fields:
+    """Judge one call in the order the hook does: who pays, what it costs, is there credit."""
+    from fsbilling.billing.tariff_book import TariffBook
+    from fsbilling.numbering.number import NumberKind
+
+    with database.read() as conn:
+        origin = known_party(invocation, conn, caller)
+        destination = known_party(invocation, conn, callee)
+    if destination.number.kind is NumberKind.EMERGENCY:
+        return {"verdict": "emergency", "reason": "", "detail": "never blocked, never billed"}
+    service = "400" if destination.number.kind is NumberKind.SERVICE_400 else "outbound"
+    refused = _not_its_number(database, payer, destination) if service == "400" else None
+    if refused is not None:
+        return _refused(refused)
+    tariff = payer.tariffs.get(service)
+    if tariff is None:
+        return _refused(
+            Refused(
+                "no_tariff",
+                f"no tariff for {service} calls; "
+                f"fsbilling account set {payer.code} --tariff {service}=NAME",
+            )
+        )
+    book = TariffBook(database)
+    book.refresh()
+    terms = book.terms(tariff, origin.party, destination.party, now_us())
+    return _refused(terms) if isinstance(terms, Refused) else _verdict_on_terms(payer, terms)
+
+
+def _not_its_number(database: Database, payer: Account, destination: KnownParty) -> Refused | None:
+    from fsbilling.store import directory
+
+    digits = destination.number.digits
+    with database.read() as conn:
+        row = directory.number(conn, digits)
+    if row is None:
+        return Refused("unknown_number", f"number {digits} has no owner; fsbilling number add")
+    if row.account != payer.code:
+        return Refused("other_account", f"calls to {digits} are paid by account {row.account}")
+    return None
+
+
+def _verdict_on_terms(payer: Account, terms: Terms) -> output.Fields:
+    from fsbilling.credit.slice import HORIZON_S, can_start
+    from fsbilling.rating.price import affordable_s
+
+    if payer.suspended:
+        return _refused(_suspended(payer))
+    at_us = now_us()
+    if not can_start(terms, answered_us=at_us, free_micros=payer.free_micros):
+        return _refused(Refused("no_credit", "no free credit for this call; top it up"))
+    return {
+        "verdict": "allowed",
+        "reason": "",
+        "detail": f"{terms.tariff} version {terms.version} row {terms.rate.rate_id}, "
+        f"{format_micros(terms.rate.rate_micros_per_min)}/min",
+        "seconds": affordable_s(terms, at_us, payer.free_micros, HORIZON_S),
+    }
+
+
+def _suspended(payer: Account) -> Refused:
+    return Refused("suspended", f"account {payer.code} is suspended; fsbilling account resume")
+
+
+def _refused(refused: Refused) -> output.Fields:
+    return {"verdict": "refused", "reason": refused.reason, "detail": str(refused)}

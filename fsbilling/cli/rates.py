@@ -1,0 +1,150 @@
+"""`fsbilling rates`: import and export rate tables, list their versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fsbilling.cli import output
+from fsbilling.cli.context import Invocation, Refusal, found, now_us, pass_invocation
+from fsbilling.cli.params import MOMENT, TARIFF_NAME
+from fsbilling.cli.price import price_call
+from fsbilling.cli.progress import progress
+from fsbilling.errors import InputError
+
+if TYPE_CHECKING:
+    from fsbilling.rating.rate import Rate
+    from fsbilling.store.tariffs import Version
+
+WHERE = "fsbilling rates list"
+
+
+@click.group("rates")
+def command() -> None:
+    """Rate tables: import, list, export, price one call."""
+
+
+command.add_command(price_call)
+
+
+@command.command("import")
+@click.argument("name", type=TARIFF_NAME)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--from", "valid_from", type=MOMENT, help="Calls from then on; by default from now.")
+@click.option("--dry-run", is_flag=True, help="Read and check the file, and change nothing.")
+@pass_invocation
+def import_table(
+    invocation: Invocation, name: str, file: Path, valid_from: int | None, *, dry_run: bool
+) -> None:
+    """Import FILE, a CSV table, as the next version of tariff NAME: all of it or nothing."""
+    from fsbilling.store import tariffs
+
+    rates = _parse(file)
+    at_us = now_us()
+    valid_from_us = at_us if valid_from is None else valid_from
+    what = f"{len(rates)} rates of tariff {name}, in force from {output.when(valid_from_us)}"
+    if dry_run:
+        output.say(f"{file} is sound: {what}; nothing was changed")
+        return
+    with progress(f"importing {name}") as on_progress, invocation.write() as conn:
+        tariffs.import_version(
+            conn,
+            name,
+            rates,
+            valid_from_us=valid_from_us,
+            source=file.name,
+            at_us=at_us,
+            on_progress=on_progress,
+        )
+        version = tariffs.versions(conn, name)[-1].version
+    output.say(f"imported {what}, as version {version}")
+
+
+@command.command("list")
+@click.argument("name", required=False)
+@output.json_option
+@pass_invocation
+def list_versions(invocation: Invocation, name: str | None, *, as_json: bool) -> None:
+    """List the versions of every tariff, or of tariff NAME; the one in force is marked."""
+    from fsbilling.store import tariffs
+
+    at_us = now_us()
+    with invocation.read() as conn:
+        versions = tariffs.versions(conn, name)
+        in_force = {
+            tariff: tariffs.version_at(conn, tariff, at_us)
+            for tariff in {version.tariff for version in versions}
+        }
+    if name is not None and not versions:
+        raise Refusal(f"there is no tariff {name!r}; '{WHERE}' shows what there is")
+    current = {version.version_id for version in in_force.values() if version is not None}
+    if as_json:
+        output.dump([_fields(version, version.version_id in current) for version in versions])
+        return
+    output.table(
+        ["tariff", ">version", "in force", "from", ">rates", "source", "imported"],
+        [
+            (
+                version.tariff,
+                version.version,
+                "now" if version.version_id in current else "",
+                output.when(version.valid_from_us),
+                version.rows,
+                version.source,
+                output.when(version.imported_us),
+            )
+            for version in versions
+        ],
+    )
+
+
+@command.command("export")
+@click.argument("name")
+@click.option("--version", type=int, help="A version's number; by default the one in force.")
+@click.option("--at", "at", type=MOMENT, help="The version in force at that moment.")
+@pass_invocation
+def export(invocation: Invocation, name: str, version: int | None, at: int | None) -> None:
+    """Write a version of tariff NAME to stdout as CSV, as 'rates import' reads it."""
+    from fsbilling.rating import table_csv
+    from fsbilling.store import tariffs
+
+    if version is not None and at is not None:
+        raise click.UsageError("give --version or --at, not both.")
+    with invocation.read() as conn:
+        if version is None:
+            at_us = now_us() if at is None else at
+            chosen = tariffs.version_at(conn, name, at_us)
+            what = f"version of tariff {name!r} in force at {output.when(at_us)}"
+        else:
+            numbered = (each for each in tariffs.versions(conn, name) if each.version == version)
+            chosen = next(numbered, None)
+            what = f"version {version} of tariff {name!r}"
+        rates = tariffs.rates(conn, found(chosen, what, WHERE))
+    click.echo(table_csv.write(rates), nl=False)
+
+
+def _parse(file: Path) -> list[Rate]:
+    """Read a table; raises InputError with every fault of it, the file named first."""
+    from fsbilling.rating import table_csv
+    from fsbilling.rating.faults import TableFaults
+
+    try:
+        return table_csv.parse(file.read_bytes())
+    except OSError as fault:
+        raise InputError(f"cannot read {file}: {fault.strerror}") from None
+    except TableFaults as faults:
+        raise InputError(f"{file}: {faults.total} faults; nothing was changed\n{faults}") from None
+
+
+def _fields(version: Version, in_force: bool) -> output.Fields:
+    return {
+        "tariff": version.tariff,
+        "version": version.version,
+        "in_force": in_force,
+        **output.moment("valid_from", version.valid_from_us),
+        "rates": version.rows,
+        "source": version.source,
+        **output.moment("imported", version.imported_us),
+    }

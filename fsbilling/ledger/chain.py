@@ -137,11 +137,8 @@ def _at_entry(account: str, entry: Entry, before: _Link, *, intact: bool) -> Ite
     if linked and not intact:
         detail = f"entry {seq} was edited after it was written"
         yield Fault(account, FaultKind.EDITED, seq, detail)
-    if (
-        intact
-        and follows
-        and entry.balance_after_micros - entry.amount_micros != (before.balance_micros)
-    ):
+    balance_micros = before.balance_micros + entry.amount_micros
+    if intact and before.intact and follows and entry.balance_after_micros != balance_micros:
         detail = f"entry {seq} does not lead to the balance it states"
         yield Fault(account, FaultKind.BALANCE, seq, detail)
 

@@ -16,6 +16,9 @@ def insert_once(conn: Connection, table: Table, row: dict[str, Any]) -> bool:
 
 @cache
 def _insert_once(dialect: str, table: Table) -> Insert:
-    if dialect == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing().inline()
-    return sqlite.insert(table).on_conflict_do_nothing().inline()
+    once: Insert = (
+        postgresql.insert(table).on_conflict_do_nothing()
+        if dialect == "postgresql"
+        else sqlite.insert(table).on_conflict_do_nothing()
+    )
+    return once.inline().execution_options(preserve_rowcount=True)

@@ -16,7 +16,9 @@ from fsbilling.calls.cdr import HungUpBy
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _INTEGER = re.compile(r"[0-9]{1,18}")
-_REMOTE_ENDS = frozenset({"recv_bye", "recv_cancel", "recv_refuse"})
+_RECEIVED = frozenset({"recv_bye", "recv_cancel", "recv_refuse"})
+_OWN_CAUSES = {"ALLOTTED_TIMEOUT": HungUpBy.CREDIT, "MANAGER_REQUEST": HungUpBy.OPERATOR}
+"""What we end calls with: timers and cuts, and the operator's `calls kill`."""
 
 
 def is_uuid(text: str) -> bool:
@@ -128,39 +130,58 @@ class Channel:
 
     @property
     def network_ip(self) -> str:
-        """The address the SIP request came from."""
+        """The address the SIP packet came from; no header can change it."""
         return self.variable("sip_network_ip") or self.header("Caller-Network-Addr")
 
     @property
     def auth_user(self) -> str:
-        """The SIP user that proved its password by digest; empty when none did."""
+        """The SIP user that proved its password by digest; empty when none did.
+
+        mod_sofia sets it only after the digest matched (sofia_reg.c, sofia_reg_parse_auth).
+        `user_name` will not do: with `accept-blind-auth` it is what the From header claims.
+        """
         return self.variable("sip_auth_username")
 
     @property
     def gateway(self) -> str:
-        """The registered gateway an inbound call came through; empty when none."""
-        return self.variable("sip_gateway")
+        """The gateway an inbound call came through, as the dialplan vouches for it.
+
+        FreeSWITCH's own `sip_gateway` will not do: any caller who writes `;gw=NAME` into his
+        request sets it (mod_sofia, sofia.c; tried live). The dialplan sets `fsbilling_gateway`
+        once it has compared the address the call came from.
+        """
+        return self.variable("fsbilling_gateway")
 
     @property
     def account_code(self) -> str:
-        """FreeSWITCH's own `accountcode`, set by the directory or the dialplan."""
+        """FreeSWITCH's own `accountcode`, set by the directory or the dialplan.
+
+        No SIP header reaches it. With `accept-blind-auth` the directory user, and so his account
+        code, is the one the From header claims: such a profile must not be billed by it.
+        """
         return self.variable("accountcode")
 
     def hung_up_by(self) -> HungUpBy:
-        """Who ended it, as far as this leg's own signalling tells.
+        """Who ended it, as far as this leg's own headers tell.
 
-        A BYE, CANCEL or refusal received on this leg came from its far end. One sent on it says
-        only that the rest of the call wanted it: the other side when the leg was bridged, else
-        the switch.
+        A BYE, CANCEL or refusal received on this leg came from its far end. One that the switch
+        sent was either passed on from the leg it was bridged to, which ended first with the same
+        cause, or the switch's own doing.
         """
+        cause, is_outbound = self.hangup_cause, self.direction == "outbound"
+        if cause in _OWN_CAUSES:
+            return _OWN_CAUSES[cause]
         far, near = HungUpBy.CALLER, HungUpBy.CALLEE
-        if self.direction == "outbound":
+        if is_outbound:
             far, near = near, far
-        if self.hangup_disposition in _REMOTE_ENDS:
+        if self.hangup_disposition in _RECEIVED:
             return far
-        if not self.hangup_disposition:
-            return HungUpBy.UNKNOWN
-        return near if self.other_leg_uuid else HungUpBy.SWITCH
+        passed_on = self.variable("last_bridge_hangup_cause") == cause != ""
+        # On the leg we called, 487 answers our own CANCEL: nobody out there ended it.
+        unanswered = self.variable("last_bridge_proto_specific_hangup_cause") == "sip:487"
+        if passed_on and (is_outbound or not unanswered):
+            return near
+        return HungUpBy.SWITCH if self.hangup_disposition else HungUpBy.UNKNOWN
 
 
 class ChannelEvent(msgspec.Struct, frozen=True):

@@ -129,7 +129,8 @@ class Connection(ESLProtocol):  # type: ignore[misc] # greenswitch has no types
     def stop(self) -> None:
         """End the connection at once, its reader included."""
         self.close("stopped")
-        gevent.kill(self._receive_events_greenlet, block=False)
+        if self._receive_events_greenlet is not None:
+            self._receive_events_greenlet.kill(block=False)
 
     def close(self, why: str) -> None:
         """End the connection; every command still waiting fails now with the reason."""

@@ -174,7 +174,7 @@ def parse_json(body: bytes) -> dict[str, object]:
     try:
         try:
             headers = msgspec.json.decode(body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             # FreeSWITCH passes a caller's bytes through: Latin-1 in a display name, say.
             headers = msgspec.json.decode(body.decode("utf-8", "replace"))
     except (msgspec.DecodeError, RecursionError) as fault:

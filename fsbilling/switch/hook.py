@@ -139,6 +139,11 @@ class HookServer:
             self._abandoned(channel)
 
     def _decided(self, channel: Channel) -> HookAnswer:
+        if not channel.uuid:
+            # With `inbound-use-callid-as-uuid` the caller chooses it; such a call has no name
+            # that may stand in a command, so it could not be ended.
+            log.warning("hook_undecided", why="the channel's uuid is none")
+            return UNDECIDED
         try:
             return self._decide(channel)
         except Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 
 import structlog
 
@@ -46,7 +46,7 @@ def _mask_numbers(_logger: object, _method: str, event: EventDict) -> EventDict:
     return event
 
 
-def _renderer(settings: Log) -> Callable[..., str]:
+def _renderer(settings: Log) -> structlog.typing.Processor:
     if settings.format == "json":
         return structlog.processors.JSONRenderer(ensure_ascii=False)
     # Control characters in a caller's name must not start a line of their own: repr escapes them.

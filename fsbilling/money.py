@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
 
 MICROS_PER_UNIT = 1_000_000
+DECIMALS = 6
+_AMOUNT = re.compile(r"(?P<sign>-?)(?P<units>[0-9]{1,15})(\.(?P<decimals>[0-9]{1,15}))?")
 MAX_MICROS = 10**15
 """A thousand million units: far above any account, far below 2^63."""
 
@@ -17,18 +19,18 @@ def parse_micros(text: str) -> int:
     """Read a decimal amount such as `"0.15"` as micro-units, exactly.
 
     Raises ValueError, with a sentence for a person, for anything that is not a plain decimal
-    number, that has more than six decimals, or that is beyond `MAX_MICROS`.
+    number in ASCII digits, that has more than six decimals, or that is beyond `MAX_MICROS`.
     """
-    try:
-        amount = Decimal(text.strip())
-    except InvalidOperation:
-        raise ValueError(f"{text!r} is not an amount; write it like 12.34") from None
-    if not amount.is_finite() or abs(amount) * MICROS_PER_UNIT > MAX_MICROS:
-        raise ValueError(f"{text!r} is out of range")
-    micros = amount * MICROS_PER_UNIT
-    if micros != micros.to_integral_value():
-        raise ValueError(f"{text!r} has more than six decimals")
-    return int(micros)
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text[:40]!r} is not an amount; write it like 12.34")
+    sign, units, decimals = found["sign"], found["units"], (found["decimals"] or "").rstrip("0")
+    if len(decimals) > DECIMALS:
+        raise ValueError(f"{text[:40]!r} has more than six decimals")
+    micros = int(units) * MICROS_PER_UNIT + int(decimals.ljust(DECIMALS, "0"))
+    if micros > MAX_MICROS:
+        raise ValueError(f"{text[:40]!r} is out of range")
+    return -micros if sign else micros
 
 
 def format_micros(micros: int, *, decimals: int = 2) -> str:
@@ -39,7 +41,7 @@ def format_micros(micros: int, *, decimals: int = 2) -> str:
     """
     sign = "-" if micros < 0 else ""
     units, fraction = divmod(abs(micros), MICROS_PER_UNIT)
-    digits = f"{fraction:06d}".rstrip("0").ljust(decimals, "0")
+    digits = f"{fraction:0{DECIMALS}d}".rstrip("0").ljust(decimals, "0")
     return f"{sign}{units}.{digits}" if digits else f"{sign}{units}"
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from fsbilling.numbering.line import Line, LineKind
 from fsbilling.numbering.number import Number, NumberKind, normalise
-from fsbilling.switch.channel import Channel
+from fsbilling.switch.channel import Channel, is_uuid
 
 SERVICE_400 = "400"
 OUTBOUND = "outbound"
@@ -34,7 +34,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One call that wants to start.
 
     Attributes:
-        switch, uuid, core_uuid: The channel's key and its FreeSWITCH process.
+        switch, uuid, core_uuid: The key of the leg to be billed, and its FreeSWITCH process.
         service: `"400"` or `"outbound"`.
         direction: FreeSWITCH's Call-Direction.
         caller: Who calls, as shown to the called party.
@@ -42,6 +42,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         rated_caller: The number that prices the caller's side: empty unless it can be trusted.
         lines: What an outbound call may be recognised by, the most deliberate first.
         account: The payer named by the operator's own `originate`; empty otherwise.
+        part_of: The paid call that the asking channel belongs to already, if it is another one.
+        is_leg: A further carrier leg of a call under way: the asking channel was paid or answered
+            before, so the leg is billed by itself, by its own answer and hang-up. The dialplan
+            has drawn its UUID (`fsbilling_leg`).
         created_us: When the switch created the channel.
     """
 
@@ -55,6 +59,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     rated_caller: Number
     lines: tuple[Line, ...]
     account: str
+    part_of: str
+    is_leg: bool
     created_us: int
 
     @property
@@ -66,22 +72,27 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 def read_attempt(channel: Channel, *, switch: str, plan: NumberPlan, account: str = "") -> Attempt:
     """Read a channel that stands in the dialplan, or was just originated for `account`."""
     caller = plan.read(channel.caller_number)
-    callee = plan.read(channel.destination_number)
+    callee = plan.read(channel.variable("fsbilling_number") or channel.destination_number)
     service = channel.variable("fsbilling_service")
     if service not in SERVICES:
         service = SERVICE_400 if callee.kind is NumberKind.SERVICE_400 else OUTBOUND
+    leg_uuid = channel.variable("fsbilling_leg")
+    is_leg = service == OUTBOUND and is_uuid(leg_uuid)
+    paid_call = channel.variable("fsbilling_call")
     return Attempt(
         switch=switch,
-        uuid=channel.uuid,
+        uuid=leg_uuid if is_leg else channel.uuid,
         core_uuid=channel.core_uuid,
         service=service,
-        direction=channel.direction,
+        direction="outbound" if is_leg else channel.direction,
         caller=caller,
         callee=callee,
         rated_caller=_rated_caller(channel, service, caller, plan),
         lines=_lines(channel),
-        account=account,
-        created_us=channel.created_us,
+        account=channel.variable("fsbilling_account") if is_leg else account,
+        part_of=paid_call if paid_call != channel.uuid or is_leg else "",
+        is_leg=is_leg,
+        created_us=channel.stamped_us if is_leg else channel.created_us,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection
 
-from fsbilling.billing.attempt import Attempt
+from fsbilling.billing.attempt import SERVICE_400, Attempt
 from fsbilling.billing.payer import Payer, find_payer
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.tariff_book import TariffBook
@@ -38,9 +38,14 @@ OTHER_REFUSAL_CAUSE = "CALL_REJECTED"
 
 
 class Authorised(msgspec.Struct, frozen=True):
-    """A call that may start: its session, and for a 400 number where it goes."""
+    """A call that may start.
 
-    session: Session
+    Attributes:
+        session: What is to be metered; None when the call it is part of is metered already.
+        target: For a 400 number, where it goes.
+    """
+
+    session: Session | None
     target: str
 
 
@@ -79,6 +84,8 @@ class Authoriser:
             account = None if isinstance(payer, Refused) else accounts.find(conn, payer.account)
         if isinstance(payer, Refused):
             return self._refuse(attempt, "", payer)
+        if payer.pays_already:
+            return Authorised(None, payer.target)
         if account is None:
             unknown = Refused("unknown_payer", f"there is no account {payer.account}")
             return self._refuse(attempt, "", unknown)
@@ -109,14 +116,14 @@ class Authoriser:
         )
 
     def _party(self, number: Number) -> Party:
-        return Party(number.digits, self.regions.find(number))
+        return Party.of(number, self._region(number))
 
     def _hold(
         self, conn: Connection, attempt: Attempt, payer: Payer, terms: Terms
     ) -> Authorised | Refused:
         held = holds.find(conn, attempt.switch, attempt.uuid)
         if held is not None:
-            return Authorised(session_of(held, self._pace), payer.target)
+            return self._standing(attempt, payer, held)
         account = accounts.lock(conn, payer.account)
         now_us = self._clock.now_us()
         if account is None:
@@ -149,6 +156,21 @@ class Authoriser:
         holds.place(conn, hold)
         session = session_of(hold, self._pace)
         return Authorised(msgspec.structs.replace(session, reserve_s=grant.reserve_s), payer.target)
+
+    def _standing(self, attempt: Attempt, payer: Payer, held: holds.Hold) -> Authorised | Refused:
+        """Answer for a channel that has its payer and its price already.
+
+        A 400 call may be sent on to another 400 number. A call to another outside number is
+        another call: at this one's price the caller could choose what it costs (rule 7).
+        """
+        same_callee = held.call.callee.digits == attempt.callee.digits
+        if attempt.service == SERVICE_400 or same_callee:
+            return Authorised(session_of(held, self._pace), payer.target)
+        return Refused(
+            "already_paid",
+            f"the channel pays for a call to {held.call.callee.digits}; "
+            "set fsbilling_leg before the hook, as dialplan/ does",
+        )
 
     def _call(self, attempt: Attempt, account: str) -> Call:
         return Call(

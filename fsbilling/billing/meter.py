@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 
+import msgspec
 import structlog
 
 from fsbilling.billing.alarms import Alarms
@@ -60,6 +61,7 @@ class Meter:
         self._warning = warning
         self._sessions: dict[CallKey, Session] = {}
         self._skews = {switch: Skew() for switch in nodes}
+        self._heard_us = dict.fromkeys(nodes, 0)
         self._mailboxes = Mailboxes(spawn)
         self._on_alarm_set = on_alarm_set
         self.alarms: Alarms[CallKey] = Alarms()
@@ -81,6 +83,13 @@ class Meter:
         """Take charge of a call that was just authorised."""
         self._sessions.setdefault(_key(session), session)
 
+    def begin(self, session: Session, at_us: int) -> None:
+        """Take charge of a call that was answered before it was authorised: it starts now.
+
+        Its timer stands in the switch when this returns.
+        """
+        self._run(msgspec.structs.replace(session, self_armed=False), on.Answered(at_us))
+
     def post(self, key: CallKey, event: on.Event) -> None:
         """Let something happen to a call, after all that happened to it before."""
         self._mailboxes.post(key, lambda: self._handle(key, event))
@@ -97,6 +106,11 @@ class Meter:
     def observe(self, switch: str, stamp_us: int) -> None:
         """Take note of a stamp of the switch's clock that has just arrived."""
         self._skews[switch].observe(stamp_us, self._clock.now_us())
+        self.heard(switch)
+
+    def heard(self, switch: str) -> None:
+        """Take note that the switch has just answered."""
+        self._heard_us[switch] = self.now_us(switch)
 
     def now_us(self, switch: str) -> int:
         """Give the present moment by the switch's clock."""
@@ -190,13 +204,21 @@ class Meter:
                     log.info("cut", call_uuid=uuid, leg_uuid=leg_uuid, account=session.call.account)
                 case do.Warn():
                     self._warning.give(node, session)
+            self.heard(session.call.switch)
         except SwitchError as fault:
             asked = type(command).__name__
             log.warning("switch not told", call_uuid=uuid, command=asked, fault=str(fault))
 
     def _renew(self, session: Session) -> on.Event:
         now_us = self.now_us(session.call.switch)
-        renewed = renew(self._db, session, slice_s=self._slice_s, now_us=now_us)
+        renewed = renew(
+            self._db,
+            session,
+            slice_s=self._slice_s,
+            now_us=now_us,
+            # While the switch talks to us a hang-up would have been heard: a sign of life.
+            seen_us=self._heard_us[session.call.switch],
+        )
         uuid, account = session.call.uuid, session.call.account
         match renewed:
             case on.Renewed(granted_s=granted_s, held_micros=held_micros, reserve_s=reserve_s):

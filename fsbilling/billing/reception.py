@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import msgspec
 import structlog
 
 from fsbilling.billing.attempt import Attempt, NumberPlan, read_attempt
@@ -14,6 +15,7 @@ from fsbilling.calls.cdr import EndSource, HungUpBy
 from fsbilling.calls.event import Answered, HungUp
 from fsbilling.calls.session import Session
 from fsbilling.errors import Refused, StoreError, SwitchError
+from fsbilling.numbering.number import NumberKind
 from fsbilling.switch.channel import Channel, ChannelEvent
 from fsbilling.switch.node import Node, first_timer
 
@@ -45,22 +47,28 @@ class Reception:
 
         Raises StoreError when SQL does not answer; the dialplan then fails closed.
         """
+        if self._plan.read(channel.destination_number).kind is NumberKind.EMERGENCY:
+            log.info("emergency", call_uuid=channel.uuid)
+            return {"fsbilling_verdict": "emergency"}
         switch = self._node_of_core(channel.core_uuid)
         if switch is None:
             refused = Refused("unknown_switch", "no link to the switch that asked; see [[switch]]")
             log.warning("refused", call_uuid=channel.uuid, reason=refused.reason)
             return _refusal(refused)
         attempt = read_attempt(channel, switch=switch, plan=self._plan)
-        if attempt.is_emergency:
-            log.info("emergency", call_uuid=attempt.uuid)
-            return {"fsbilling_verdict": "emergency"}
         verdict = self._authoriser.authorise(attempt)
         if isinstance(verdict, Refused):
             _log_refusal(attempt, verdict)
             return _refusal(verdict)
-        self._meter.adopt(verdict.session)
+        if verdict.session is None:
+            return _passage(verdict.target)
         _log_authorised(verdict.session)
-        return _permission(verdict.session, verdict.target)
+        if channel.answered_us and not attempt.is_leg:
+            # An answer is announced once, and that is over: the call begins to be paid for here.
+            self._meter.begin(verdict.session, self._meter.now_us(switch))
+        else:
+            self._meter.adopt(verdict.session)
+        return _permission(attempt, verdict.session, verdict.target)
 
     def abandoned(self, channel: Channel) -> None:
         """The caller left before he took the answer: give the hold back, if he is really gone.
@@ -69,7 +77,8 @@ class Reception:
         else will say so. A channel that lives keeps its hold: the sweep watches it.
         """
         switch = self._node_of_core(channel.core_uuid)
-        if switch is None or not self._meter.knows((switch, channel.uuid)):
+        uuid = channel.variable("fsbilling_leg") or channel.uuid
+        if switch is None or not self._meter.knows((switch, uuid)):
             return
         try:
             alive = self._nodes[switch].dump(channel.uuid)
@@ -80,13 +89,13 @@ class Reception:
             return
         log.info("abandoned", call_uuid=channel.uuid)
         gone = HungUp(
-            leg_uuid=channel.uuid,
+            leg_uuid=uuid,
             ended_us=alive.hungup_us if alive else channel.created_us,
             cause="ORIGINATOR_CANCEL",
             by=HungUpBy.CALLER,
             source=EndSource.EVENT if alive else EndSource.ESTIMATE,
         )
-        self._meter.post((switch, channel.uuid), gone)
+        self._meter.post((switch, uuid), gone)
 
     def on_event(self, switch: str, event: ChannelEvent) -> None:
         """Take one event of a leg that carries `fsbilling_account`."""
@@ -107,12 +116,14 @@ class Reception:
 
     def _is_originated(self, key: CallKey, channel: Channel) -> bool:
         """Tell a dialler's own leg from a B leg that a careless export gave the account to."""
+        if channel.direction != "outbound" or self._meter.knows(key):
+            return False
         switch, call_uuid = key
         originator = channel.variable("originator")
         is_b_leg = call_uuid != channel.uuid or self._meter.knows((switch, originator))
         if is_b_leg:
             log.warning("b leg carries fsbilling_account; not billed twice", call_uuid=channel.uuid)
-        return channel.direction == "outbound" and not is_b_leg
+        return not is_b_leg
 
     def _originated(self, key: CallKey, channel: Channel) -> None:
         """Authorise a call that never passes the hook, or end it."""
@@ -133,14 +144,27 @@ class Reception:
                 _log_refusal(attempt, verdict)
                 node.kill(uuid, refusal_cause(verdict))
                 return
-            self._meter.adopt(verdict.session)
-            _log_authorised(verdict.session)
-            node.mark(uuid, _originated_marks(verdict.session, channel))
+            if verdict.session is not None:
+                self._meter.adopt(msgspec.structs.replace(verdict.session, self_armed=False))
+                _log_authorised(verdict.session)
+                node.mark(uuid, _originated_marks(verdict.session, channel))
         except SwitchError as fault:
             log.warning("switch not told", call_uuid=uuid, command="originate", fault=str(fault))
 
 
-def _permission(session: Session, target: str) -> Variables:
+def _passage(target: str) -> Variables:
+    """Let a paid call's channel on, and touch nothing that meters it."""
+    return {"fsbilling_verdict": "allowed", "fsbilling_target": target}
+
+
+def _permission(attempt: Attempt, session: Session, target: str) -> Variables:
+    if attempt.is_leg:
+        # The channel's own call goes on as it is; the dialplan gives these to the new leg.
+        return {
+            "fsbilling_verdict": "allowed",
+            "fsbilling_leg_account": session.call.account,
+            "fsbilling_granted_s": str(session.granted_s),
+        }
     variables = {
         "fsbilling_verdict": "allowed",
         "fsbilling_account": session.call.account,

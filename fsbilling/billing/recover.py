@@ -62,6 +62,7 @@ class Recovery:
             held = holds.live(conn, switch=switch)
         core_uuid = node.core_uuid()
         listed = node.live_uuids()
+        self._meter.heard(switch)
         strays = _Strays(node, listed - {hold.leg_uuid for hold in held})
         missed: dict[CallKey, int] = {}
         for hold in held:

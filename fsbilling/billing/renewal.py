@@ -10,8 +10,12 @@ from fsbilling.store import accounts, holds
 from fsbilling.store.engine import Database
 
 
-def renew(db: Database, session: Session, *, slice_s: int, now_us: int) -> Renewed | RenewalUnknown:
+def renew(
+    db: Database, session: Session, *, slice_s: int, now_us: int, seen_us: int
+) -> Renewed | RenewalUnknown:
     """Raise the hold by one slice of credit, or say that there is none.
+
+    `seen_us` is the call's last sign of life, kept beside the hold for the day it is missed.
 
     One transaction with the account's row locked, so that calls on other daemons wait their
     turn. After it, `balance + credit_limit - held >= 0` still (DESIGN rule 1).
@@ -39,7 +43,7 @@ def renew(db: Database, session: Session, *, slice_s: int, now_us: int) -> Renew
                     amount_micros=grant.held_micros,
                     granted_s=grant.granted_s,
                     timer_seq=session.timer_seq + 1,
-                    seen_us=now_us,
+                    seen_us=max(seen_us, session.answered_us),
                 )
     except StoreError:
         return RenewalUnknown(now_us)

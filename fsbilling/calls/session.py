@@ -50,7 +50,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         reserve_s: How much longer its share of the free credit would last (an estimate).
         answered_us: The answer stamp; 0 while ringing.
         leg_uuid: The channel whose end ends the billing: the paying leg, or the one it follows.
-        timer_seq: The switch-side timer that stands now.
+        timer_seq: The switch-side timer that stands now. Timer 0 is set by the switch itself at
+            the answer, to the whole second; the meter's own are exact.
+        self_armed: The switch is sure to set timer 0: it was told before the call could be
+            answered. Not so for a call that a dialler originates.
         dry: The last renewal found no credit for another second.
         warned: The payer has heard the warning.
         cut: We have ended it because the credit did.
@@ -68,6 +71,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     answered_us: int = 0
     leg_uuid: str
     timer_seq: int = 0
+    self_armed: bool = True
     dry: bool = False
     warned: bool = False
     cut: bool = False
@@ -124,8 +128,14 @@ def _answer(session: Session, at_us: int) -> Step:
     if session.phase is not Phase.RINGING:
         return session, []
     talking = _change(session, phase=Phase.TALKING, answered_us=at_us)
-    armed, move = _move_timer(talking, talking.timer_seq)
-    return armed, [do.RecordAnswer(at_us), move, do.WakeAt(_renewal_due_us(armed))]
+    commands: list[do.Command] = [do.RecordAnswer(at_us)]
+    if not session.self_armed:
+        # Timer 0 may be set after this, too late to be removed now: the next move removes it.
+        talking, move = _move_timer(talking)
+        commands.append(move)
+    # The switch sets timer 0 just after it has told of the answer (switch_channel.c).
+    first_look_us = max(_renewal_due_us(talking), at_us + session.pace.answer_settles_us)
+    return talking, [*commands, do.WakeAt(first_look_us)]
 
 
 def _wake(session: Session, now_us: int) -> Step:
@@ -163,8 +173,9 @@ def _renewed(session: Session, renewed: on.Renewed) -> Step:
     if session.phase is not Phase.TALKING:
         return session, []
     commands: list[do.Command] = []
-    if grew:
-        session, move = _move_timer(session, session.timer_seq)
+    if grew or session.timer_seq == 0:
+        stale = (1, 0) if session.timer_seq == 1 else (session.timer_seq,)
+        session, move = _move_timer(session, *stale)
         commands.append(move)
     left_us = session.paid_until_us + session.reserve_s * US_PER_S - renewed.now_us
     if left_us > session.pace.warn_before_us:

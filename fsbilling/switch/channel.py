@@ -82,6 +82,11 @@ class Channel:
         return self.header("Caller-Destination-Number")
 
     @property
+    def stamped_us(self) -> int:
+        """The switch's time when it said all this, us since the epoch; 0 when unknown."""
+        return self._time_us("Event-Date-Timestamp")
+
+    @property
     def created_us(self) -> int:
         """When the channel came to be, us since the epoch; 0 when unknown."""
         return self._time_us("Caller-Channel-Created-Time")

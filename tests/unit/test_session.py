@@ -1,0 +1,265 @@
+"""The life of one call, step by step, at virtual time."""
+
+import msgspec
+import pytest
+
+from fsbilling.calls import command as do
+from fsbilling.calls import event as on
+from fsbilling.calls.call import Call
+from fsbilling.calls.cdr import EndSource, HungUpBy
+from fsbilling.calls.pace import Pace
+from fsbilling.calls.session import Phase, Session, resume, step
+from fsbilling.numbering.number import Number, NumberKind
+from fsbilling.numbering.region import UNKNOWN_REGION
+from fsbilling.rating.rate import Rate
+from fsbilling.rating.terms import Terms
+
+S = 1_000_000
+A_LEG = "aaaaaaaa-0000-4000-8000-000000000001"
+B_LEG = "bbbbbbbb-0000-4000-8000-000000000001"
+ANSWER = 1_800_000_000 * S
+PACE = Pace(renew_lead_us=3 * S, cut_lead_us=100_000, warn_before_us=30 * S)
+
+
+def ringing(*, granted_s=15, reserve_s=600, pace=PACE):
+    number = Number("13800138000", NumberKind.MOBILE, "8613800138000")
+    call = Call(
+        switch="fs1",
+        uuid=A_LEG,
+        core_uuid="core",
+        account="acme",
+        service="outbound",
+        direction="inbound",
+        caller=number,
+        callee=number,
+        caller_region=UNKNOWN_REGION,
+        callee_region=UNKNOWN_REGION,
+        created_us=ANSWER - 5 * S,
+    )
+    terms = Terms(tariff="std", version=1, rate=Rate(rate_micros_per_min=600_000))
+    return Session(
+        call=call,
+        terms=terms,
+        pace=pace,
+        granted_s=granted_s,
+        held_micros=granted_s * 10_000,
+        reserve_s=reserve_s,
+        leg_uuid=A_LEG,
+    )
+
+
+def talking(**changes):
+    return step(ringing(**changes), on.Answered(ANSWER))[0]
+
+
+def renewed(session, now_us, granted_s, reserve_s):
+    return step(session, on.Renewed(now_us, granted_s, granted_s * 10_000, reserve_s))
+
+
+def hung_up(at_us, leg=A_LEG, **more):
+    return on.HungUp(leg_uuid=leg, ended_us=at_us, cause="NORMAL_CLEARING", **more)
+
+
+def kinds(commands):
+    return [type(command) for command in commands]
+
+
+def test_the_answer_starts_the_meter():
+    session, commands = step(ringing(), on.Answered(ANSWER))
+    assert session.phase is Phase.TALKING
+    assert commands == [do.RecordAnswer(ANSWER), do.WakeAt(ANSWER + 12 * S)]
+
+
+def test_a_call_the_switch_may_not_have_armed_gets_a_timer_at_the_answer():
+    originated = msgspec.structs.replace(ringing(), self_armed=False)
+    session, commands = step(originated, on.Answered(ANSWER))
+    assert commands[1] == do.MoveTimer(ANSWER + 15 * S, 1, ())
+    _, commands = renewed(session, ANSWER + 12 * S, 45, 600)
+    assert commands[0] == do.MoveTimer(ANSWER + 45 * S, 2, (1, 0))
+
+
+def test_a_first_slice_shorter_than_the_lead_waits_until_the_switch_has_set_its_timer():
+    _, commands = step(ringing(granted_s=2), on.Answered(ANSWER))
+    assert commands[-1] == do.WakeAt(ANSWER + 300_000)
+
+
+def test_a_second_answer_changes_nothing():
+    session = talking()
+    assert step(session, on.Answered(ANSWER + S)) == (session, [])
+
+
+def test_a_slice_is_renewed_ahead_of_its_end():
+    session, commands = step(talking(), on.Woken(ANSWER + 12 * S))
+    assert commands == [do.Renew()]
+    session, commands = renewed(session, ANSWER + 12 * S, 45, 600)
+    assert commands == [
+        do.MoveTimer(ANSWER + 45 * S, 1, (0,)),
+        do.WakeAt(ANSWER + 42 * S),
+    ]
+    assert (session.granted_s, session.held_micros) == (45, 450_000)
+
+
+def test_the_switch_is_told_only_after_the_hold_is_committed():
+    """Rules 2 and 3: the timer moves in answer to `Renewed`, never in the same breath."""
+    _, commands = step(talking(), on.Woken(ANSWER + 12 * S))
+    assert do.MoveTimer not in kinds(commands)
+
+
+def test_without_credit_the_call_looks_once_more_and_is_then_cut_inside_its_last_second():
+    session = step(talking(reserve_s=0), on.Woken(ANSWER + 12 * S))[0]
+    session, commands = renewed(session, ANSWER + 12 * S, 15, 0)
+    exact = do.MoveTimer(ANSWER + 15 * S, 1, (0,))
+    assert commands == [exact, do.Warn(), do.WakeAt(ANSWER + 13_400_000)]
+    session, commands = step(session, on.Woken(ANSWER + 13_400_000))
+    assert commands == [do.Renew()]
+    session, commands = renewed(session, ANSWER + 13_400_000, 15, 0)
+    assert commands == [do.WakeAt(ANSWER + 14_900_000)]
+    session, commands = step(session, on.Woken(ANSWER + 14_900_000))
+    assert commands == [do.Cut(A_LEG), do.WakeAt(ANSWER + 15_900_000)]
+    session, commands = step(session, hung_up(ANSWER + 14_910_000, by=HungUpBy.SWITCH))
+    assert kinds(commands) == [do.RemoveTimer, do.Settle]
+    assert session.ending.by is HungUpBy.CREDIT
+
+
+def test_a_cut_is_repeated_until_the_switch_confirms_it():
+    session = step(talking(), on.Woken(ANSWER + 15 * S))[0]
+    _, commands = step(session, on.Woken(ANSWER + 16 * S))
+    assert commands[0] == do.Cut(A_LEG)
+
+
+def test_a_top_up_before_the_cut_lets_the_call_go_on():
+    session = talking(reserve_s=0)
+    session = renewed(session, ANSWER + 12 * S, 15, 0)[0]
+    session, commands = renewed(session, ANSWER + 13_400_000, 45, 600)
+    assert kinds(commands) == [do.MoveTimer, do.WakeAt]
+    assert not session.dry
+    assert not session.warned
+
+
+def test_the_warning_comes_once_and_again_after_it_was_withdrawn():
+    session = talking(granted_s=60)
+    session, commands = renewed(session, ANSWER + 50 * S, 70, 5)
+    assert do.Warn() in commands
+    session, commands = renewed(session, ANSWER + 60 * S, 75, 0)
+    assert do.Warn() not in commands
+    session, commands = renewed(session, ANSWER + 70 * S, 100, 900)
+    assert not session.warned
+    session, commands = renewed(session, ANSWER + 95 * S, 105, 3)
+    assert do.Warn() in commands
+
+
+def test_the_call_is_looked_at_when_the_warning_may_be_due():
+    """15 s granted and 40 s in reserve: the end is 55 s away, the warning 25 s."""
+    session, _ = step(ringing(granted_s=60, reserve_s=10), on.Answered(ANSWER))
+    assert renewed(session, ANSWER + 30 * S, 90, 5)[1][-1] == do.WakeAt(ANSWER + 65 * S)
+
+
+def test_no_warning_when_it_is_turned_off():
+    quiet = msgspec.structs.replace(PACE, warn_before_us=0)
+    _, commands = renewed(talking(pace=quiet), ANSWER + 12 * S, 16, 0)
+    assert do.Warn() not in commands
+
+
+@pytest.mark.parametrize("now_s", [12.0, 13.5, 14.89])
+def test_an_unknown_renewal_is_repeated_until_the_paid_seconds_are_over(now_s):
+    """Rule 5: SQL that does not answer ends nothing; rule 2: but nothing unpaid is given."""
+    now_us = ANSWER + int(now_s * S)
+    _, commands = step(talking(), on.RenewalUnknown(now_us))
+    (wake,) = commands
+    assert now_us < wake.at_us <= ANSWER + 14_900_000
+    assert kinds(step(talking(), on.Woken(ANSWER + 14_900_000))[1]) == [do.Cut, do.WakeAt]
+
+
+def test_a_hang_up_before_the_answer_is_settled_without_a_timer():
+    session, commands = step(ringing(), hung_up(ANSWER))
+    assert session.phase is Phase.SETTLING
+    assert kinds(commands) == [do.Settle]
+    assert session.answered_us == 0
+
+
+def test_an_answer_that_was_missed_comes_with_the_hang_up():
+    session, _ = step(ringing(), hung_up(ANSWER + 9 * S, answered_us=ANSWER))
+    assert session.answered_us == ANSWER
+
+
+def test_settling_is_repeated_until_sql_answers_and_then_forgotten():
+    session, _ = step(talking(), hung_up(ANSWER + 9 * S))
+    session, commands = step(session, on.SettlementUnknown(ANSWER + 10 * S))
+    assert commands == [do.WakeAt(ANSWER + 10_500_000)]
+    session, commands = step(session, on.Woken(ANSWER + 10_500_000))
+    assert commands == [do.Settle(hung_up(ANSWER + 9 * S))]
+    session, commands = step(session, on.Settled())
+    assert (session.phase, commands) == (Phase.GONE, [do.Forget()])
+
+
+def test_a_second_hang_up_changes_nothing():
+    session, _ = step(talking(), hung_up(ANSWER + 9 * S))
+    assert step(session, hung_up(ANSWER + 11 * S)) == (session, [])
+
+
+def test_the_hang_up_of_another_leg_changes_nothing():
+    session = talking()
+    assert step(session, hung_up(ANSWER + 9 * S, leg=B_LEG)) == (session, [])
+
+
+def transferred():
+    left = hung_up(ANSWER + 9 * S, other_leg_uuid=B_LEG, transferred=True)
+    return step(talking(granted_s=60), left)
+
+
+def test_after_a_transfer_the_carrier_leg_is_followed_to_its_end():
+    session, commands = transferred()
+    assert session.phase is Phase.LEAVING
+    assert commands == [do.Follow(B_LEG)]
+    session, commands = step(session, on.LegLives(B_LEG, ANSWER + 9 * S))
+    assert (session.phase, session.leg_uuid) == (Phase.TALKING, B_LEG)
+    assert kinds(commands) == [do.WakeAt]
+    assert step(session, hung_up(ANSWER + 9 * S)) == (session, [])
+    session, commands = step(session, hung_up(ANSWER + 50 * S, leg=B_LEG))
+    assert session.ending.ended_us == ANSWER + 50 * S
+    assert session.answered_us == ANSWER
+
+
+def test_after_a_transfer_the_cut_reaches_the_carrier_leg():
+    session = step(transferred()[0], on.LegLives(B_LEG, ANSWER + 9 * S))[0]
+    _, commands = step(session, on.Woken(ANSWER + 60 * S))
+    assert commands[0] == do.Cut(B_LEG)
+
+
+def test_a_carrier_leg_that_ended_with_the_paying_leg_ends_the_billing():
+    session, commands = step(transferred()[0], on.LegEnded(B_LEG))
+    assert session.ending.ended_us == ANSWER + 9 * S
+    assert kinds(commands) == [do.RemoveTimer, do.Settle]
+
+
+def test_a_carrier_leg_that_ended_a_little_later_is_billed_to_its_own_end():
+    session, _ = step(transferred()[0], on.LegEnded(B_LEG, ANSWER + 10 * S))
+    assert (session.ending.ended_us, session.ending.leg_uuid) == (ANSWER + 10 * S, B_LEG)
+
+
+def test_a_leg_nobody_knows_about_is_asked_for_again_and_cut_when_the_paid_seconds_end():
+    session, commands = step(transferred()[0], on.LegUnknown(B_LEG, ANSWER + 9 * S))
+    assert commands == [do.WakeAt(ANSWER + 9_500_000)]
+    _, commands = step(session, on.Woken(ANSWER + 9_500_000))
+    assert commands == [do.Follow(B_LEG)]
+    _, commands = step(session, on.Woken(ANSWER + 60 * S))
+    assert commands[0] == do.Cut(B_LEG)
+
+
+def test_a_call_taken_up_again_sets_a_new_timer_before_removing_what_may_stand():
+    session = msgspec.structs.replace(talking(), timer_seq=7)
+    session, commands = resume(session, A_LEG, ANSWER + 5 * S)
+    assert commands == [
+        do.MoveTimer(ANSWER + 15 * S, 8, (7, 6)),
+        do.WakeAt(ANSWER + 5 * S),
+    ]
+
+
+def test_a_ringing_call_taken_up_again_waits_for_its_answer():
+    session = ringing()
+    assert resume(session, A_LEG, ANSWER) == (session, [])
+
+
+def test_the_source_of_an_end_is_kept():
+    session, _ = step(talking(), hung_up(ANSWER + 9 * S, source=EndSource.WITNESS))
+    assert session.ending.source is EndSource.WITNESS

@@ -1,0 +1,203 @@
+"""A whole billing installation at virtual time: real use cases and SQL, a simulated switch.
+
+Only TCP is missing: the reception gets the switch's headers as they are, and the node's command
+strings go straight into the simulated switch. `Daemon`s can be killed and started again, and
+each of the doors can be shut.
+"""
+
+from __future__ import annotations
+
+from fsbilling.billing.attempt import NumberPlan
+from fsbilling.billing.authorise import Authoriser
+from fsbilling.billing.meter import Meter
+from fsbilling.billing.reception import Reception
+from fsbilling.billing.recover import Recovery
+from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.warning import WarningSound
+from fsbilling.calls.pace import Pace
+from fsbilling.clock import US_PER_S
+from fsbilling.credit.account import Mode
+from fsbilling.errors import Refused, SwitchError
+from fsbilling.numbering.region import Region
+from fsbilling.numbering.region_table import RegionTable
+from fsbilling.rating.rate import Rate
+from fsbilling.sim.hook import asking
+from fsbilling.sim.plan import CallPlan, Service
+from fsbilling.sim.switch import SimSwitch
+from fsbilling.sim.virtual_clock import EPOCH_US, VirtualClock
+from fsbilling.store import accounts, cdrs, directory, entries, holds, tariffs
+from fsbilling.store.engine import Database
+from fsbilling.switch.channel import Channel, ChannelEvent
+from fsbilling.switch.node import Node
+
+S = US_PER_S
+SWITCH = "fs1"
+CENT_A_SECOND = Rate(rate_micros_per_min=600_000)
+REGIONS = [("0755", Region("0755", "深圳", "广东")), ("010", Region("010", "北京", "北京"))]
+PACE = Pace(renew_lead_us=3 * S, cut_lead_us=100_000, warn_before_us=30 * S)
+
+
+class Daemon:
+    """One life of the daemon: everything it knows beyond SQL dies with it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        nodes = {SWITCH: Node(SWITCH, world.api)}
+        book = TariffBook(world.db)
+        book.refresh()
+        authoriser = Authoriser(world.db, book, clock=world.clock, pace=PACE, first_slice_s=15)
+        authoriser.regions = RegionTable.from_rows(REGIONS)
+        self.meter = Meter(
+            world.db,
+            nodes,
+            clock=world.clock,
+            pace=PACE,
+            slice_s=30,
+            warning=WarningSound("tone_stream://%(200,100,950)"),
+            spawn=lambda job: job(),
+        )
+        self.reception = Reception(
+            authoriser,
+            self.meter,
+            nodes,
+            plan=NumberPlan(emergency=frozenset({"110", "119", "120", "122"})),
+            node_of_core=lambda _core: SWITCH,
+        )
+        self.recovery = Recovery(
+            world.db, self.meter, nodes, witnesses=world.witnesses, clock=world.clock
+        )
+
+    def next_due_us(self) -> int | None:
+        return self.meter.alarms.next_us()
+
+    def advance_to(self, now_us: int) -> None:
+        self.meter.wake_due(now_us)
+
+    def sweep(self, *, take_up: bool = False) -> int:
+        return self.recovery.sweep(SWITCH, take_up=take_up)
+
+
+class World:
+    """A switch, a database and, most of the time, a daemon."""
+
+    def __init__(self, db: Database, *, seed: int = 1) -> None:
+        self.db = db
+        self.clock = VirtualClock()
+        self.witnesses = {}
+        self.link_is_up = True
+        self.commands: list[str] = []
+        self.sim = SimSwitch(
+            self.clock, name=SWITCH, seed=seed, hook=asking(self._hook), show_lag_us=0
+        )
+        self.sim.listen(self._event, variable="fsbilling_account")
+        self.daemon: Daemon | None = None
+
+    def open_for_business(self, *, rates=(CENT_A_SECOND,), credit="1.00", **account) -> None:
+        """A tariff for both services, the prepaid account acme, its number and its line."""
+        with self.db.write() as conn:
+            tariffs.import_version(
+                conn, "std", list(rates), valid_from_us=0, source="test", at_us=EPOCH_US
+            )
+            self.add_account(conn, "acme", credit, **account)
+            assert directory.add_number(conn, "4001234567", "acme", "user/1001") is None
+            assert directory.add_line(conn, "user", "1001", "acme") is None
+        self.daemon = Daemon(self)
+
+    def add_account(self, conn, code, credit, *, mode=Mode.PREPAID, credit_limit_micros=0):
+        added = accounts.add(
+            conn,
+            code=code,
+            mode=mode,
+            credit_limit_micros=credit_limit_micros,
+            currency="CNY",
+            tariffs={"400": "std", "outbound": "std"},
+            at_us=EPOCH_US,
+        )
+        assert not isinstance(added, Refused), added
+        micros = round(float(credit) * 1_000_000)
+        if micros:
+            self._topup(conn, code, micros, "first")
+
+    def _topup(self, conn, code, micros, ref):
+        entries.topup(conn, code, amount_micros=micros, ref=ref, note="", at_us=self.clock.now_us())
+
+    def topup(self, code, micros, ref):
+        with self.db.write() as conn:
+            self._topup(conn, code, micros, ref)
+
+    def call(self, **plan) -> str:
+        """Place an outbound call from acme's line, unless the plan says otherwise."""
+        defaults = {
+            "caller": "1001",
+            "callee": "13800138000",
+            "service": Service.OUTBOUND,
+            "variables": {"sip_auth_username": "1001", "sip_authorized": "true"},
+            "ring_us": S,
+            "talk_us": 10 * S,
+        }
+        return self.sim.place(CallPlan(**(defaults | plan)))
+
+    def call_400(self, **plan) -> str:
+        """Place a call to acme's 400 number from Shenzhen."""
+        return self.call(
+            **(
+                {
+                    "caller": "075583765566",
+                    "callee": "4001234567",
+                    "service": Service.CALLED_PAYS,
+                    "variables": {},
+                }
+                | plan
+            )
+        )
+
+    def run(self, seconds: float) -> None:
+        """Let time pass for the switch and the daemon."""
+        machines = [self.sim] + ([self.daemon] if self.daemon else [])
+        self.clock.play(*machines, until_us=self.clock.now_us() + round(seconds * S))
+
+    def kill_daemon(self) -> None:
+        self.daemon = None
+
+    def start_daemon(self) -> None:
+        """Start anew on the same SQL, and look round as after every link-up."""
+        self.daemon = Daemon(self)
+        self.daemon.sweep(take_up=True)
+
+    def api(self, command: str, timeout_s: float = 5.0) -> str:
+        """What a node's commands go through."""
+        if not self.link_is_up:
+            raise SwitchError("the link is down")
+        self.commands.append(command)
+        return self.sim.execute(command)
+
+    def _hook(self, channel: dict[str, str]) -> dict[str, str] | None:
+        if self.daemon is None:
+            return None
+        return self.daemon.reception.answer(Channel(channel | {"Core-UUID": self.sim.core_uuid}))
+
+    def _event(self, event) -> None:
+        if self.daemon is not None and self.link_is_up:
+            self.daemon.reception.on_event(SWITCH, ChannelEvent.of(event.headers))
+
+    def account(self, code="acme"):
+        with self.db.read() as conn:
+            return accounts.find(conn, code)
+
+    def cdrs(self, uuid=None):
+        with self.db.read() as conn:
+            if uuid is not None:
+                return cdrs.find(conn, uuid)
+            return [row.cdr for row in cdrs.page(conn)]
+
+    def cdr(self, uuid):
+        (only,) = self.cdrs(uuid)
+        return only
+
+    def holds(self):
+        with self.db.read() as conn:
+            return holds.live(conn)
+
+    def ledger_faults(self):
+        with self.db.read() as conn:
+            return list(entries.verify(conn))

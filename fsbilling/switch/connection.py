@@ -109,6 +109,7 @@ class Connection(ESLProtocol):  # type: ignore[misc] # greenswitch has no types
 
     def post(self, data: str, timeout_s: float = COMMAND_TIMEOUT_S) -> AsyncResult:
         """Send one command without waiting; its reply arrives in the result."""
+        raw = (data + "\n\n").encode()
         waiter = AsyncResult()
         if not self._write_lock.acquire(timeout=timeout_s):
             raise SwitchTimeout(f"the switch takes no commands for {timeout_s:g} s")
@@ -118,13 +119,21 @@ class Connection(ESLProtocol):  # type: ignore[misc] # greenswitch has no types
             if len(self._commands_sent) >= MAX_PENDING:
                 raise SwitchError(f"{MAX_PENDING} commands wait for a reply already")
             self._commands_sent.append(waiter)
-            self.sock.sendall((data + "\n\n").encode())
-        except OSError as fault:
-            self.close(f"cannot write: {fault}")
-            raise SwitchError(self.why_closed) from None
+            self._write(raw)
         finally:
             self._write_lock.release()
         return waiter
+
+    def _write(self, raw: bytes) -> None:
+        try:
+            self.sock.sendall(raw)
+        except OSError as fault:
+            self.close(f"cannot write: {fault}")
+            raise SwitchError(self.why_closed) from None
+        except BaseException:
+            # Half a command is on the wire, and nothing can take it back.
+            self.close("interrupted while writing")
+            raise
 
     def stop(self) -> None:
         """End the connection at once, its reader included."""

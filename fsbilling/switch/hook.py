@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 MAX_CONNECTIONS = 200
 BACKLOG = 128
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_VALUE = re.compile(r"[^\x00-\x1f\x7f'\\$]*")
+_VALUE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff'\\$]*")
 _SEPARATORS = "|~;!#@%&*"
 
 
@@ -125,6 +125,8 @@ class HookServer:
             self._converse(session)
         except SwitchError as fault:
             log.warning("hook_unasked", why=str(fault))
+        except Exception:
+            log.exception("hook_failed")
         finally:
             deadline.kill(block=False)
             session.stop()

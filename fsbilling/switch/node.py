@@ -20,7 +20,7 @@ from fsbilling.switch.frame import BodyError, parse_json
 
 _CAUSE = re.compile(r"[A-Z][A-Z0-9_]{1,39}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_VALUE = re.compile(r"[^\x00-\x1f\x7f;'\"\\$]*")
+_VALUE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff;'\"\\$]*")
 _SOUND = re.compile(r"[A-Za-z0-9_/:%.,;=()+-]{1,200}")
 _GONE = ("-ERR No such channel", "-ERR Cannot locate session")
 _DISPLACE_FLAGS = {"aleg": "mux", "bleg": "mr"}
@@ -120,10 +120,12 @@ class Node:
         group = timer_group(uuid, seq)
         # FreeSWITCH takes a moment in the past for an interval, and the timer would never fire
         # (switch_scheduler.c): let the switch itself replace it by its next second.
-        self._done(
+        answer = self._api(
             f"expand sched_api ${{cond(${{strepoch()}} < {second} ? {second} : +1)}} {group}"
             f" expand hupall ALLOTTED_TIMEOUT fsbilling_call {uuid} \\${{msleep({rest_ms})}}&"
         )
+        if not answer.startswith("+OK Added"):
+            raise SwitchError(f"sched_api: {answer[:80]!r}")
 
     def remove_timer(self, call_uuid: str, seq: int) -> None:
         """Take a timer away; one that has fired or never was is no fault.

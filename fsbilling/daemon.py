@@ -27,7 +27,7 @@ from fsbilling.billing.warning import WarningSound
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S, Clock, SystemClock
 from fsbilling.config import Config, Metering, Numbering
-from fsbilling.errors import FsbillingError, StoreError
+from fsbilling.errors import FsbillingError, StoreError, SwitchError
 from fsbilling.numbering.region_table import RegionTable
 from fsbilling.store import migrations, regions
 from fsbilling.store.engine import Database
@@ -44,6 +44,7 @@ MAX_CALLS_AT_ONCE = 500
 
 TARIFF_REFRESH_S = 5
 SECOND_LOOK_S = 3
+PULSE_S = 5
 IDLE_S = 60.0
 DRAIN_S = 5.0
 
@@ -118,6 +119,7 @@ class Daemon:
         self._greenlets.spawn(self._refresh_tariffs)
         for switch in self._nodes:
             self._greenlets.spawn(self._sweep_regularly, switch)
+            self._greenlets.spawn(self._feel_the_pulse, switch)
         self.hook.start()
         log.info(
             "started", hook=self.config.hook.listen, database=self.db.url, switches=[*self._nodes]
@@ -196,6 +198,19 @@ class Daemon:
             gevent.sleep(self.config.metering.poll_s)
             if self._links[switch].is_up and self._sweep(switch, take_up=False):
                 self._look_again(switch)
+
+    def _feel_the_pulse(self, switch: str) -> None:
+        """Ask for a sign of life: while the switch answers, a hang-up would have been heard."""
+        while True:
+            gevent.sleep(PULSE_S)
+            if not self._links[switch].is_up:
+                continue
+            try:
+                self._nodes[switch].core_uuid()
+            except SwitchError as fault:
+                log.warning("no sign of life", switch=switch, fault=str(fault))
+            else:
+                self.meter.heard(switch)
 
     def _node_of_core(self, core_uuid: str) -> str | None:
         if len(self._nodes) == 1:

@@ -152,9 +152,13 @@ class World:
         )
 
     def run(self, seconds: float) -> None:
-        """Let time pass for the switch and the daemon."""
+        """Let time pass for the switch and the daemon, which feels the pulse as in production."""
         machines = [self.sim] + ([self.daemon] if self.daemon else [])
-        self.clock.play(*machines, until_us=self.clock.now_us() + round(seconds * S))
+        end_us = self.clock.now_us() + round(seconds * S)
+        while (now_us := self.clock.now_us()) < end_us:
+            if self.daemon is not None and self.link_is_up:
+                self.daemon.meter.heard(SWITCH)
+            self.clock.play(*machines, until_us=min(now_us + 5 * S, end_us))
 
     def kill_daemon(self) -> None:
         self.daemon = None

@@ -127,9 +127,12 @@ class Meter:
         if answered_us and not session.answered_us:
             self._run(session, on.Answered(answered_us))
             return
+        now_us = self.now_us(key[0])
         if leg_uuid != session.leg_uuid:
-            log.info("leg followed", call_uuid=key[1], leg_uuid=leg_uuid)
-        self._carry_out(*resume(session, leg_uuid, self.now_us(key[0])))
+            followed = follow(self._db, self._nodes[key[0]], session, leg_uuid, now_us=now_us)
+            if not isinstance(followed, on.LegLives):
+                return
+        self._carry_out(*resume(session, leg_uuid, now_us))
 
     def _handle(self, key: CallKey, event: on.Event) -> None:
         session = self._sessions.get(key)

@@ -46,7 +46,8 @@ def secret_from_environment(name: str, environ: Mapping[str, str]) -> Secret:
 
 def without_password(url: str) -> str:
     """Write a URL for people: the password in it becomes three stars."""
-    return re.sub(r"(?<=://)([^/@:]*):.*@", r"\1:***@", url)
+    url = re.sub(r"(?<=://)([^/@:]*):.*@", r"\1:***@", url)
+    return re.sub(r"(?<=[?&]password=)[^&]*", "***", url)
 
 
 def _checked(text: str, origin: str) -> Secret:

@@ -18,12 +18,12 @@ _FULL_WIDTH = {0xFF01 + i: 0x21 + i for i in range(94)}
 _DASHES = dict.fromkeys([*range(0x2010, 0x2016), 0x2212], ord("-"))
 _PLAIN = str.maketrans(_FULL_WIDTH | _DASHES | {0x3000: " ", 0xA0: " "})
 
-_SCHEME = re.compile(r"<?\s*(?:sips?|tel):", re.IGNORECASE)
+_SCHEME = re.compile(r"<? *(?:sips?|tel):", re.IGNORECASE)
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
-_SEPARATORS = re.compile(r"[-\s./()]+")
+_SEPARATORS = re.compile(r"[- ./()]+")
 _DIGITS = re.compile(rf"\+?[0-9]{{1,{MAX_DIGITS}}}")
 _EXTENSION_MARK = re.compile(
-    r"(?:[,;#*]|ext\.?|x|p|w|转|轉|分机){1,3}[\s.:=]{0,3}[0-9]{1,8}$", re.IGNORECASE
+    r"(?:[,;#*]|ext\.?|x|p|w|转|轉|分机){1,3}[ .:=]{0,3}[0-9]{1,8}$", re.IGNORECASE
 )
 _LAST_GROUP = re.compile(r"-[0-9]{1,6}$")
 

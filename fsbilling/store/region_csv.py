@@ -56,9 +56,9 @@ def parse_csv(data: bytes) -> list[RegionRow]:
         if earlier != line:
             faults.add(line, "prefix", f"{row[0]} stands on line {earlier} already")
         rows[row[0]] = row[1]
-    if not rows:
-        faults.add(0, "", "there is no row")
     faults.raise_any()
+    if not rows:
+        raise InputError("there is no row; the first line names the columns, the others follow")
     return sorted(rows.items())
 
 
@@ -94,11 +94,11 @@ def _lines(text: str, faults: FaultList) -> Iterator[tuple[int, dict[str, str]]]
 def _header(line: int, names: list[str], faults: FaultList) -> list[str]:
     header = [name.lower() for name in names]
     for column in COLUMNS:
-        if header.count(column) != 1:
-            count = header.count(column)
-            faults.add(
-                line, column, "this column is missing" if not count else "this column is twice"
-            )
+        count = header.count(column)
+        if count == 0:
+            faults.add(line, column, "this column is missing")
+        elif count > 1:
+            faults.add(line, column, f"this column stands there {count} times")
     faults.raise_any()
     return header
 
@@ -106,9 +106,7 @@ def _header(line: int, names: list[str], faults: FaultList) -> list[str]:
 def _row(line: int, cells: dict[str, str], faults: FaultList) -> RegionRow | None:
     prefix, area_code, city, province = (cells[column] for column in COLUMNS)
     reasons = {
-        "prefix": ""
-        if AREA_PREFIX.fullmatch(prefix) or SEGMENT_PREFIX.fullmatch(prefix)
-        else (f"{prefix[:MAX_NAME]!r} is no area code like 0755 and no 3 to 7 digits like 1380013"),
+        "prefix": _prefix_fault(prefix),
         "area_code": _area_code_fault(prefix, area_code),
         "city": _name_fault(city),
         "province": _name_fault(province) or ("" if province else "it is empty"),
@@ -119,6 +117,12 @@ def _row(line: int, cells: dict[str, str], faults: FaultList) -> RegionRow | Non
             faults.add(line, column, reason)
             faulty = True
     return None if faulty else (prefix, Region(area_code, city, province))
+
+
+def _prefix_fault(prefix: str) -> str:
+    if AREA_PREFIX.fullmatch(prefix) or SEGMENT_PREFIX.fullmatch(prefix):
+        return ""
+    return f"{prefix[:MAX_NAME]!r} is no area code like 0755 and no 3 to 7 digits like 1380013"
 
 
 def _area_code_fault(prefix: str, area_code: str) -> str:

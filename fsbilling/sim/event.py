@@ -37,11 +37,12 @@ CHANNEL_EVENTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SimEvent:
-    """One event: its name, when it happened on the switch, and its headers."""
+    """One event: its name, when it happened on the switch, its headers and, seldom, a body."""
 
     name: str
     at_us: int
     headers: dict[str, str]
+    body: str = ""
 
 
 def base_headers(

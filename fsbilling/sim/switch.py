@@ -100,12 +100,16 @@ class SimSwitch:
         self.alarms.advance_to(self._clock.now_us())
         return api.execute(self, command)
 
+    def act(self, action: Callable[[], object]) -> None:
+        """Do something to a call at the present moment, after all that was due before."""
+        self.alarms.advance_to(self._clock.now_us())
+        action()
+
     def place(self, plan: CallPlan, at_us: int | None = None) -> str:
         """Let a call arrive now, or at a moment to come; returns its paying leg's UUID."""
         uuid = plan.uuid or self._new_uuid()
         if at_us is None:
-            self.alarms.advance_to(self._clock.now_us())
-            self._arrive(plan, uuid)
+            self.act(partial(self._arrive, plan, uuid))
         else:
             self.alarms.at(at_us, partial(self._arrive, plan, uuid))
         return uuid
@@ -181,6 +185,12 @@ class SimSwitch:
                 event = self._channel_event(name, channel)
             subscription.listener(event)
 
+    def announce(self, event: SimEvent) -> None:
+        """Give an event that belongs to no channel to those who listen for its name."""
+        for subscription in self._subscriptions:
+            if event.name in subscription.names:
+                subscription.listener(event)
+
     def close(self, channel: SimChannel) -> None:
         """Announce the end of a channel and forget it."""
         self.channels.pop(channel.uuid, None)
@@ -231,11 +241,12 @@ class SimSwitch:
         return self._channel_event("CHANNEL_DATA", channel).headers
 
     def _channel_event(self, name: str, channel: SimChannel) -> SimEvent:
-        event = self._event(name)
+        event = self.event(name)
         add_channel(event.headers, channel)
         return event
 
-    def _event(self, name: str) -> SimEvent:
+    def event(self, name: str) -> SimEvent:
+        """Make an event that belongs to no channel."""
         self._sequence += 1
         at_us = self.alarms.now_us
         headers = base_headers(
@@ -253,13 +264,11 @@ class SimSwitch:
 
     def _beat(self) -> None:
         self._plan_heartbeat()
-        event = self._event("HEARTBEAT")
+        event = self.event("HEARTBEAT")
         event.headers["Event-Info"] = "System Ready"
         event.headers["Session-Count"] = str(len(self.channels))
         event.headers["Session-Since-Startup"] = str(self._sessions)
-        for subscription in self._subscriptions:
-            if "HEARTBEAT" in subscription.names:
-                subscription.listener(event)
+        self.announce(event)
 
     def _new_uuid(self) -> str:
         digits = f"{self._draw.getrandbits(128):032x}"

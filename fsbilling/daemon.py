@@ -109,6 +109,11 @@ class Daemon:
             max_connections=config.hook.max_connections,
         )
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether every switch of the configuration is reached."""
+        return all(link.is_up for link in self._links.values())
+
     def start(self) -> None:
         """Load what the hook needs, then open the doors. Raises FsbillingError or OSError."""
         self._book.refresh()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection
 
-from fsbilling.billing.attempt import SERVICE_400, Attempt
+from fsbilling.billing.attempt import OUTBOUND, SERVICE_400, Attempt
 from fsbilling.billing.payer import Payer, find_payer
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.tariff_book import TariffBook
@@ -28,6 +28,7 @@ from fsbilling.store.engine import Database
 REFUSAL_CAUSES = {
     "no_credit": "OUTGOING_CALL_BARRED",
     "suspended": "OUTGOING_CALL_BARRED",
+    "bad_number": "INVALID_NUMBER_FORMAT",
     "unknown_number": "UNALLOCATED_NUMBER",
     "no_tariff": "NO_ROUTE_DESTINATION",
     "no_rate": "NO_ROUTE_DESTINATION",
@@ -79,6 +80,9 @@ class Authoriser:
         Asking again for a channel that already has a payer answers with what stands: a channel
         carries at most one payer. Raises StoreError when SQL does not answer.
         """
+        if attempt.service == OUTBOUND and not attempt.callee.digits:
+            # The carrier might read it as another number than we price it by.
+            return self._refuse(attempt, "", Refused("bad_number", "the number cannot be read"))
         with self._db.read() as conn:
             payer = find_payer(conn, attempt)
             account = None if isinstance(payer, Refused) else accounts.find(conn, payer.account)

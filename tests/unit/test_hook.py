@@ -123,6 +123,14 @@ def test_a_channel_without_a_uuid_is_never_allowed(call, billing):
     assert billing.asked == []
 
 
+def test_a_dialplan_that_says_async_is_not_answered(call, billing):
+    call.expect(b"connect\n\n")
+    hello = b"Content-Type: command/reply\nSocket-Mode: async\nUnique-ID: %s\n\n" % CALL.encode()
+    call.sock.sendall(hello)
+    assert call.is_closed(within_s=1)
+    assert billing.asked == []
+
+
 @pytest.mark.parametrize(
     "noise",
     [

@@ -161,11 +161,12 @@ def test_the_checkouts_alembic_folder_does_not_hide_the_package():
 
 
 def python(code, *, path):
-    """Run code in a new interpreter, in and with a folder of modules."""
+    """Run code in a new interpreter, in a folder of modules that come before all others."""
+    modules = os.pathsep.join([str(path), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=path,
-        env={**os.environ, "PYTHONPATH": str(path)},
+        env={**os.environ, "PYTHONPATH": modules},
         capture_output=True,
         text=True,
         check=False,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection
 
-from fsbilling.billing.attempt import OUTBOUND, SERVICE_400, Attempt
+from fsbilling.billing.attempt import Attempt
 from fsbilling.billing.payer import Payer, find_payer
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.tariff_book import TariffBook
-from fsbilling.calls.call import Call
+from fsbilling.calls.call import SERVICE_400, Call
 from fsbilling.calls.pace import Pace
 from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import refused_cdr
@@ -80,33 +80,26 @@ class Authoriser:
         Asking again for a channel that already has a payer answers with what stands: a channel
         carries at most one payer. Raises StoreError when SQL does not answer.
         """
-        if attempt.service == OUTBOUND and not attempt.callee.digits:
-            # The carrier might read it as another number than we price it by.
-            return self._refuse(attempt, "", Refused("bad_number", "the number cannot be read"))
         with self._db.read() as conn:
             payer = find_payer(conn, attempt)
-            account = None if isinstance(payer, Refused) else accounts.find(conn, payer.account)
         if isinstance(payer, Refused):
             return self._refuse(attempt, "", payer)
-        if payer.pays_already:
-            return Authorised(None, payer.target)
-        if account is None:
-            unknown = Refused("unknown_payer", f"there is no account {payer.account}")
-            return self._refuse(attempt, "", unknown)
-        terms = self._terms(attempt, account)
+        if payer.paid_call is not None:
+            if attempt.service == SERVICE_400:
+                return Authorised(None, payer.target)
+            # A transferred leg shows the number it was dialled as, not who pays for the call.
+            attempt = msgspec.structs.replace(attempt, caller=payer.paid_call.caller)
+        terms = self.quote(attempt, payer.account)
         if isinstance(terms, Refused):
-            return self._refuse(attempt, account.code, terms)
+            return self._refuse(attempt, payer.account.code, terms)
         with self._db.write() as conn:
             verdict = self._hold(conn, attempt, payer, terms)
         if isinstance(verdict, Refused):
-            return self._refuse(attempt, account.code, verdict)
+            return self._refuse(attempt, payer.account.code, verdict)
         return verdict
 
     def quote(self, attempt: Attempt, account: Account) -> Terms | Refused:
         """Say on which terms the attempt would be priced, without holding anything."""
-        return self._terms(attempt, account)
-
-    def _terms(self, attempt: Attempt, account: Account) -> Terms | Refused:
         tariff = account.tariffs.get(attempt.service)
         if tariff is None:
             return Refused(
@@ -128,10 +121,10 @@ class Authoriser:
         held = holds.find(conn, attempt.switch, attempt.uuid)
         if held is not None:
             return self._standing(attempt, payer, held)
-        account = accounts.lock(conn, payer.account)
+        account = accounts.lock(conn, payer.account.code)
         now_us = self._clock.now_us()
         if account is None:
-            return Refused("unknown_payer", f"there is no account {payer.account}")
+            return Refused("unknown_payer", f"account {payer.account.code} is gone")
         if account.suspended:
             return Refused("suspended", f"account {account.code} is suspended")
         if not can_start(terms, answered_us=now_us, free_micros=account.free_micros):

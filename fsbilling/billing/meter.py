@@ -75,6 +75,12 @@ class Meter:
         """Tell whether this call has a session."""
         return key in self._sessions
 
+    def knows_leg(self, switch: str, leg_uuid: str) -> bool:
+        """Tell whether this channel pays for a call, or is the leg that is followed."""
+        return (switch, leg_uuid) in self._sessions or any(
+            session.leg_uuid == leg_uuid for session in self._sessions.values()
+        )
+
     def session(self, key: CallKey) -> Session | None:
         """Give a call's session as it is now."""
         return self._sessions.get(key)

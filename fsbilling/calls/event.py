@@ -51,7 +51,7 @@ class HungUp(msgspec.Struct, frozen=True, tag=True, kw_only=True):
         by: Who ended it, as far as the protocol tells.
         source: How the end is known.
         other_leg_uuid: The channel it was last bridged to; empty when none.
-        transferred: It left by a transfer, so `other_leg_uuid` may live on.
+        transferred: It may have left by a transfer, so that `other_leg_uuid` lives on.
     """
 
     leg_uuid: str

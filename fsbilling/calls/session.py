@@ -20,7 +20,7 @@ import msgspec
 
 from fsbilling.calls import command as do
 from fsbilling.calls import event as on
-from fsbilling.calls.call import Call
+from fsbilling.calls.call import SERVICE_400, Call
 from fsbilling.calls.cdr import HungUpBy
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S
@@ -192,12 +192,28 @@ def _hang_up(session: Session, ended: on.HungUp) -> Step:
     if session.phase is Phase.RINGING and ended.answered_us:
         # The answer was missed while the link was down; the hang-up carries its stamp.
         session = _change(session, answered_us=ended.answered_us)
-    if session.phase is Phase.TALKING and ended.transferred and ended.other_leg_uuid:
+    if _leaves_carrier_leg(session, ended):
         leaving = _change(session, phase=Phase.LEAVING, left=ended)
         return leaving, [do.Follow(ended.other_leg_uuid)]
     if session.cut:
         ended = msgspec.structs.replace(ended, by=HungUpBy.CREDIT)
     return _settle(session, ended)
+
+
+def _leaves_carrier_leg(session: Session, ended: on.HungUp) -> bool:
+    """Tell whether a leg that was paid for may live on without the paying one.
+
+    A 400 call's paying leg is the carrier leg itself. A leg that we cut is not followed: every
+    leg of its call ends with it.
+    """
+    return (
+        session.phase is Phase.TALKING
+        and session.call.service != SERVICE_400
+        and session.leg_uuid == session.call.uuid
+        and not session.cut
+        and ended.transferred
+        and ended.other_leg_uuid != ""
+    )
 
 
 def _ending_leg(session: Session) -> str:

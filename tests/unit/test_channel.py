@@ -97,7 +97,7 @@ def test_nothing_a_sip_request_can_set_names_a_payer():  # rule 7
 
 
 def test_a_gateway_is_the_one_the_dialplan_vouches_for():
-    assert Channel({"variable_fsbilling_gateway": "carrier1"}).gateway == "carrier1"
+    assert Channel({"variable_fsbilling_trunk": "carrier1"}).gateway == "carrier1"
 
 
 def test_a_call_that_the_operator_kills_is_known_as_his():

@@ -66,6 +66,12 @@ class Meter:
         self._on_alarm_set = on_alarm_set
         self.alarms: Alarms[CallKey] = Alarms()
 
+    def adjust(self, pace: Pace, slice_s: int, warning: WarningSound) -> None:
+        """Use other settings: slices and warnings at once, the pace for calls loaded from now."""
+        self._pace = pace
+        self._slice_s = slice_s
+        self._warning = warning
+
     @property
     def live_calls(self) -> int:
         """How many calls have a session."""

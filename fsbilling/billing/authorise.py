@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from fsbilling.billing.attempt import Attempt
+from fsbilling.billing.objection import objection, tariff_of
 from fsbilling.billing.payer import Payer, find_payer
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.tariff_book import TariffBook
@@ -15,7 +16,7 @@ from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import refused_cdr
 from fsbilling.clock import Clock
 from fsbilling.credit.account import Account
-from fsbilling.credit.slice import can_start, next_grant
+from fsbilling.credit.slice import next_grant
 from fsbilling.errors import Refused
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import UNKNOWN_REGION, Region
@@ -100,13 +101,9 @@ class Authoriser:
 
     def quote(self, attempt: Attempt, account: Account) -> Terms | Refused:
         """Say on which terms the attempt would be priced, without holding anything."""
-        tariff = account.tariffs.get(attempt.service)
-        if tariff is None:
-            return Refused(
-                "no_tariff",
-                f"account {account.code} has no tariff for service {attempt.service}; "
-                f"fsbilling account set {account.code} --tariff {attempt.service}=NAME",
-            )
+        tariff = tariff_of(account, attempt.service)
+        if isinstance(tariff, Refused):
+            return tariff
         caller, callee = attempt.rated_caller, attempt.callee
         return self._book.terms(
             tariff, self._party(caller), self._party(callee), self._clock.now_us()
@@ -121,14 +118,16 @@ class Authoriser:
         held = holds.find(conn, attempt.switch, attempt.uuid)
         if held is not None:
             return self._standing(attempt, payer, held)
+        if cdrs.is_settled(conn, attempt.switch, attempt.uuid):
+            # A Call-ID or an originate may choose the UUID; a second call has no CDR to go to.
+            return Refused("uuid_used", f"a call with UUID {attempt.uuid} was billed before")
         account = accounts.lock(conn, payer.account.code)
         now_us = self._clock.now_us()
         if account is None:
             return Refused("unknown_payer", f"account {payer.account.code} is gone")
-        if account.suspended:
-            return Refused("suspended", f"account {account.code} is suspended")
-        if not can_start(terms, answered_us=now_us, free_micros=account.free_micros):
-            return Refused("no_credit", f"account {account.code} has no free credit; top it up")
+        refused = objection(account, terms, now_us)
+        if refused is not None:
+            return refused
         grant = next_grant(
             terms,
             answered_us=now_us,

@@ -256,7 +256,9 @@ class Meter:
         except StoreError as fault:
             log.error("settlement unknown", call_uuid=call.uuid, fault=str(fault))
             return on.SettlementUnknown(self.now_us(call.switch))
-        if cdr is not None:
+        if cdr is None:
+            log.warning("settled before", call_uuid=call.uuid, account=call.account)
+        else:
             log.info(
                 "settled",
                 call_uuid=call.uuid,
@@ -267,7 +269,7 @@ class Meter:
                 duration_us=cdr.duration_us,
                 charge_micros=cdr.charge_micros,
                 hangup_cause=cdr.hangup_cause,
-                hung_up_by=cdr.hung_up_by,
+                hung_up_by=cdr.hung_up_by.value,
             )
         return on.Settled()
 

@@ -17,7 +17,7 @@ from fsbilling.calls.settlement import refused_cdr
 from fsbilling.clock import Clock
 from fsbilling.credit.account import Account
 from fsbilling.credit.slice import next_grant
-from fsbilling.errors import Refused
+from fsbilling.errors import Refused, StoreError
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import UNKNOWN_REGION, Region
 from fsbilling.numbering.region_table import RegionTable
@@ -149,7 +149,9 @@ class Authoriser:
             seen_us=now_us,
             timer_seq=0,
         )
-        holds.place(conn, hold)
+        if not holds.place(conn, hold):
+            # The same channel asked twice at once, and the other answer was first.
+            raise StoreError(f"call {attempt.uuid} is being authorised already")
         session = session_of(hold, self._pace)
         return Authorised(msgspec.structs.replace(session, reserve_s=grant.reserve_s), payer.target)
 

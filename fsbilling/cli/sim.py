@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -152,6 +153,8 @@ def _run(server: SimServer, order: Order) -> None:
     import gevent
     from gevent.event import Event
 
+    # Left alone, gevent raises it in whatever runs, and prints a traceback.
+    gevent.signal_handler(signal.SIGINT, gevent.getcurrent().throw, KeyboardInterrupt)
     live: set[str] = set()
     ended = Event()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fsbilling.calls.cdr import EndSource
 from fsbilling.calls.event import HungUp
-from fsbilling.switch.channel import Channel
+from fsbilling.switch.channel import Channel, is_uuid
 
 TRANSFERS = frozenset({"BLIND_TRANSFER", "ATTENDED_TRANSFER", "PICKED_OFF"})
 """Causes and endpoint dispositions of a leg that left by a transfer (mod_sofia, sofia.c)."""
@@ -24,9 +24,15 @@ def read_ending(channel: Channel, *, source: EndSource, at_us: int = 0) -> HungU
         sip_cause=channel.sip_cause,
         by=channel.hung_up_by(),
         source=source,
-        other_leg_uuid=channel.other_leg_uuid,
+        other_leg_uuid=channel.other_leg_uuid or _bonded_leg(channel),
         transferred=_may_have_left_another(channel),
     )
+
+
+def _bonded_leg(channel: Channel) -> str:
+    """Give the leg it was calling when it left: it had no answer, so it was never bridged."""
+    uuid = channel.variable("originate_signal_bond")
+    return uuid if is_uuid(uuid) else ""
 
 
 def _may_have_left_another(channel: Channel) -> bool:

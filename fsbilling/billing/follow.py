@@ -49,4 +49,4 @@ def follow(
     except StoreError as fault:
         log.error("leg not recorded", call_uuid=call.uuid, leg_uuid=leg_uuid, fault=str(fault))
     log.info("leg followed", call_uuid=call.uuid, leg_uuid=leg_uuid, account=call.account)
-    return LegLives(leg_uuid, now_us)
+    return LegLives(leg_uuid, now_us, leg.answered_us)

@@ -87,6 +87,11 @@ class Meter:
             session.leg_uuid == leg_uuid for session in self._sessions.values()
         )
 
+    def bills_leg(self, key: CallKey, leg_uuid: str) -> bool:
+        """Tell whether a call's time runs from this leg's answer."""
+        session = self._sessions.get(key)
+        return leg_uuid == (session.leg_uuid if session else key[1])
+
     def session(self, key: CallKey) -> Session | None:
         """Give a call's session as it is now."""
         return self._sessions.get(key)

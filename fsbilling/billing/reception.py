@@ -112,7 +112,7 @@ class Reception:
             case "CHANNEL_CREATE":
                 if self._is_originated(key, channel):
                     self._meter.run(key, lambda: self._originated(key, channel))
-            case "CHANNEL_ANSWER" if channel.uuid == key[1]:
+            case "CHANNEL_ANSWER" if self._meter.bills_leg(key, channel.uuid):
                 self._meter.post(key, Answered(channel.answered_us or event.at_us))
             case "CHANNEL_HANGUP_COMPLETE":
                 ending = read_ending(channel, source=EndSource.EVENT, at_us=event.at_us)

@@ -67,10 +67,14 @@ class HungUp(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class LegLives(msgspec.Struct, frozen=True, tag=True):
-    """The carrier leg lives on after the paying leg left by a transfer."""
+    """The carrier leg lives on after the paying leg left by a transfer.
+
+    `answered_us` is its own answer stamp; 0 while it rings.
+    """
 
     leg_uuid: str
     now_us: int
+    answered_us: int = 0
 
 
 class LegEnded(msgspec.Struct, frozen=True, tag=True):

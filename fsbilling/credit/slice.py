@@ -1,9 +1,9 @@
 """How many seconds the next hold pays for.
 
 A call may take at most a quarter of what its fair share of the free credit would last, at
-least one second (at the start three) and at most the configured slice. So slices are long while there is plenty
-(few commits), and shrink towards the end: equal calls on one account run dry together, and
-what one of them holds unused when the others end is a second or two.
+least one second (at the start three) and at most the configured slice. So slices are long while
+there is plenty (few commits), and shrink towards the end: equal calls on one account run dry
+together, and what one of them holds unused when the others end is a second or two.
 """
 
 from __future__ import annotations

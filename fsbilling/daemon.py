@@ -24,6 +24,7 @@ from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.warning import WarningSound
+from fsbilling.billing.watch import CreditWatch
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S, Clock, SystemClock
 from fsbilling.config import Config, Metering, Numbering
@@ -45,6 +46,7 @@ MAX_CALLS_AT_ONCE = 500
 TARIFF_REFRESH_S = 5
 SECOND_LOOK_S = 3
 PULSE_S = 5
+WATCH_S = 0.5
 IDLE_S = 60.0
 DRAIN_S = 5.0
 
@@ -76,6 +78,7 @@ class Daemon:
             spawn=self._workers.spawn,
             on_alarm_set=self._alarm_set.set,
         )
+        self._watch = CreditWatch(self.db, self.meter)
         self._authoriser = Authoriser(
             self.db,
             self._book,
@@ -122,6 +125,7 @@ class Daemon:
             link.start()
         self._greenlets.spawn(self._wake_calls)
         self._greenlets.spawn(self._refresh_tariffs)
+        self._greenlets.spawn(self._watch_credit)
         for switch in self._nodes:
             self._greenlets.spawn(self._sweep_regularly, switch)
             self._greenlets.spawn(self._feel_the_pulse, switch)
@@ -244,6 +248,14 @@ class Daemon:
                 self._book.refresh()
             except StoreError as fault:
                 log.warning("tariffs not refreshed", fault=str(fault))
+
+    def _watch_credit(self) -> None:
+        while True:
+            gevent.sleep(WATCH_S)
+            try:
+                self._watch.look()
+            except StoreError as fault:
+                log.warning("credit not watched", fault=str(fault))
 
     def _load_regions(self) -> None:
         with self.db.read() as conn:

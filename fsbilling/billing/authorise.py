@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from fsbilling.billing.attempt import Attempt
+from fsbilling.billing.caps import allowed_to, count_new, spend
 from fsbilling.billing.objection import objection, tariff_of
 from fsbilling.billing.payer import Payer, find_payer
 from fsbilling.billing.resume import session_of
@@ -17,6 +18,7 @@ from fsbilling.calls.settlement import refused_cdr
 from fsbilling.clock import Clock
 from fsbilling.credit.account import Account
 from fsbilling.credit.slice import next_grant
+from fsbilling.credit.throttle import admit
 from fsbilling.errors import Refused, StoreError
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import UNKNOWN_REGION, Region
@@ -29,6 +31,11 @@ from fsbilling.store.engine import Database
 REFUSAL_CAUSES = {
     "no_credit": "OUTGOING_CALL_BARRED",
     "suspended": "OUTGOING_CALL_BARRED",
+    "daily_cap": "OUTGOING_CALL_BARRED",
+    "monthly_cap": "OUTGOING_CALL_BARRED",
+    "too_many_calls": "NORMAL_CIRCUIT_CONGESTION",
+    "too_fast": "NORMAL_CIRCUIT_CONGESTION",
+    "busy": "SWITCH_CONGESTION",
     "bad_number": "INVALID_NUMBER_FORMAT",
     "unknown_number": "UNALLOCATED_NUMBER",
     "no_tariff": "NO_ROUTE_DESTINATION",
@@ -125,17 +132,21 @@ class Authoriser:
         now_us = self._clock.now_us()
         if account is None:
             return Refused("unknown_payer", f"account {payer.account.code} is gone")
-        refused = objection(account, terms, now_us)
+        count_new(conn, account, attempt.created_us)
+        allowed = allowed_to(conn, account, attempt.created_us)
+        refused = objection(account, allowed, terms, now_us) or _throttle(conn, account, now_us)
         if refused is not None:
             return refused
+        longest_s = account.limits.max_call_s
         grant = next_grant(
             terms,
             answered_us=now_us,
             granted_s=0,
             held_micros=0,
-            free_micros=account.free_micros,
-            live_calls=holds.count(conn, account.account_id) + 1,
+            free_micros=allowed.free_micros,
+            live_calls=account.live_calls + 1,
             slice_s=self._first_slice_s,
+            longest_s=longest_s,
         )
         hold = holds.Hold(
             call=self._call(attempt, account.code),
@@ -152,8 +163,13 @@ class Authoriser:
         if not holds.place(conn, hold):
             # The same channel asked twice at once, and the other answer was first.
             raise StoreError(f"call {attempt.uuid} is being authorised already")
-        session = session_of(hold, self._pace)
-        return Authorised(msgspec.structs.replace(session, reserve_s=grant.reserve_s), payer.target)
+        spend(conn, account, attempt.created_us, grant.held_micros)
+        session = msgspec.structs.replace(
+            session_of(hold, self._pace),
+            reserve_s=grant.reserve_s,
+            bound=allowed.bound_of(grant.granted_s, longest_s),
+        )
+        return Authorised(session, payer.target)
 
     def _standing(self, attempt: Attempt, payer: Payer, held: holds.Hold) -> Authorised | Refused:
         """Answer for a channel that has its payer and its price already.
@@ -196,6 +212,22 @@ class Authoriser:
         with self._db.write() as conn:
             cdrs.write(conn, cdr)
         return refused
+
+
+def _throttle(conn: Connection, account: Account, now_us: int) -> Refused | None:
+    """Take one of the account's calls per second; Refused: `too_fast`."""
+    max_cps = account.limits.max_cps
+    if max_cps is None:
+        return None
+    throttle_us = admit(account.throttle_us, now_us, max_cps)
+    if throttle_us is None:
+        return Refused(
+            "too_fast",
+            f"account {account.code} may start {max_cps} calls a second; "
+            f"fsbilling account set {account.code} --max-cps",
+        )
+    accounts.set_throttle(conn, account.account_id, throttle_us)
+    return None
 
 
 def refusal_cause(refused: Refused) -> str:

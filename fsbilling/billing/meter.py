@@ -15,6 +15,7 @@ import structlog
 
 from fsbilling.billing.alarms import Alarms
 from fsbilling.billing.follow import follow
+from fsbilling.billing.giveback import give_back
 from fsbilling.billing.mailbox import Job, Mailboxes
 from fsbilling.billing.renewal import renew
 from fsbilling.billing.resume import session_of
@@ -25,7 +26,7 @@ from fsbilling.calls import command as do
 from fsbilling.calls import event as on
 from fsbilling.calls.pace import Pace
 from fsbilling.calls.session import Session, resume, step
-from fsbilling.calls.settlement import ALLOTTED_TIMEOUT
+from fsbilling.calls.settlement import cut_cause
 from fsbilling.clock import Clock
 from fsbilling.errors import StoreError, SwitchError
 from fsbilling.store import holds
@@ -91,6 +92,10 @@ class Meter:
         """Tell whether a call's time runs from this leg's answer."""
         session = self._sessions.get(key)
         return leg_uuid == (session.leg_uuid if session else key[1])
+
+    def sessions(self) -> list[Session]:
+        """Give every call's session as it is now."""
+        return list(self._sessions.values())
 
     def session(self, key: CallKey) -> Session | None:
         """Give a call's session as it is now."""
@@ -192,6 +197,8 @@ class Meter:
                 self._on_alarm_set()
             case do.Renew():
                 return self._renew(session)
+            case do.GiveBack():
+                return self._give_back(session, command)
             case do.Settle(ending=ending):
                 return self._settle(session, ending)
             case do.Forget():
@@ -219,9 +226,10 @@ class Meter:
                         node.remove_timer(uuid, seq)
                 case do.RemoveTimer(seq=seq):
                     node.remove_timer(uuid, seq)
-                case do.Cut(leg_uuid=leg_uuid):
-                    node.kill(leg_uuid, ALLOTTED_TIMEOUT)
-                    log.info("cut", call_uuid=uuid, leg_uuid=leg_uuid, account=session.call.account)
+                case do.Cut(leg_uuid=leg_uuid, by=by):
+                    node.kill(leg_uuid, cut_cause(by))
+                    account = session.call.account
+                    log.info("cut", call_uuid=uuid, leg_uuid=leg_uuid, account=account, by=by.value)
                 case do.Warn():
                     self._warning.give(node, session)
             self.heard(session.call.switch)
@@ -253,6 +261,17 @@ class Meter:
             case on.RenewalUnknown():
                 log.error("renewal unknown", call_uuid=uuid, account=account)
         return renewed
+
+    def _give_back(self, session: Session, asked: do.GiveBack) -> on.Event:
+        switch = session.call.switch
+        return give_back(
+            self._db,
+            self._nodes[switch],
+            session,
+            asked,
+            now_us=self.now_us(switch),
+            seen_us=self._heard_us[switch],
+        )
 
     def _settle(self, session: Session, ending: on.HungUp) -> on.Event:
         call = session.call

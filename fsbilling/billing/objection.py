@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from fsbilling.calls.cdr import HungUpBy
 from fsbilling.credit.account import Account
+from fsbilling.credit.allowance import Allowance
 from fsbilling.credit.slice import can_start
 from fsbilling.errors import Refused
 from fsbilling.rating.terms import Terms
@@ -20,12 +22,32 @@ def tariff_of(account: Account, service: str) -> str | Refused:
     return tariff
 
 
-def objection(account: Account, terms: Terms, at_us: int) -> Refused | None:
-    """Say why a call on these terms may not start at `at_us`: `suspended`, `no_credit`; or None."""
+def objection(account: Account, allowed: Allowance, terms: Terms, at_us: int) -> Refused | None:
+    """Say why a call on these terms may not start at `at_us`, or None.
+
+    Refused: `suspended`, `too_many_calls`, `no_credit`, `daily_cap`, `monthly_cap`.
+    """
+    code, limits = account.code, account.limits
     if account.suspended:
+        return Refused("suspended", f"account {code} is suspended; fsbilling account resume")
+    if limits.max_calls is not None and account.live_calls >= limits.max_calls:
         return Refused(
-            "suspended", f"account {account.code} is suspended; fsbilling account resume"
+            "too_many_calls",
+            f"account {code} has {account.live_calls} live calls, at most {limits.max_calls}; "
+            f"fsbilling account set {code} --max-calls",
         )
-    if not can_start(terms, answered_us=at_us, free_micros=account.free_micros):
-        return Refused("no_credit", f"account {account.code} has no free credit; top it up")
-    return None
+    if can_start(
+        terms,
+        answered_us=at_us,
+        free_micros=allowed.free_micros,
+        live_calls=account.live_calls,
+    ):
+        return None
+    if allowed.bound is HungUpBy.CREDIT:
+        return Refused("no_credit", f"account {code} has no free credit; top it up")
+    reason = allowed.bound.value
+    return Refused(
+        reason,
+        f"account {code} has used its {reason.replace('_', ' ')}; "
+        f"fsbilling account set {code} --{reason.replace('_', '-')}",
+    )

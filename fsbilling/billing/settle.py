@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fsbilling.billing.caps import spend
 from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
@@ -27,6 +28,7 @@ def settle(db: Database, session: Session, ending: HungUp, *, now_us: int) -> Cd
             return None
         if not cdrs.write(conn, cdr):
             return None
+        spend(conn, account, call.created_us, cdr.charge_micros - hold.amount_micros)
         if cdr.charge_micros:
             entries.post(
                 conn,

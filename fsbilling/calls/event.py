@@ -24,18 +24,50 @@ class Renewed(msgspec.Struct, frozen=True, tag=True):
 
     `reserve_s` is how much longer this call's fair share of the free credit would last, as far
     as anybody looked. `granted_s` unchanged means: there is no credit for another second.
+    `bound` is what will end the call when no more is granted.
     """
 
     now_us: int
     granted_s: int
     held_micros: int
     reserve_s: int
+    bound: HungUpBy = HungUpBy.CREDIT
 
 
 class RenewalUnknown(msgspec.Struct, frozen=True, tag=True):
     """SQL did not answer: whether the hold was renewed is unknown (DESIGN rule 5)."""
 
     now_us: int
+
+
+class CreditChanged(msgspec.Struct, frozen=True, tag=True):
+    """The account changed by other hands: a top-up, an adjustment, a limit, other calls.
+
+    `granted_s` and `held_micros` are what this call should hold now, at most what it does;
+    `reserve_s` is as in `Renewed`. `asks` when only a renewal can tell how things stand.
+    """
+
+    now_us: int
+    granted_s: int
+    held_micros: int
+    reserve_s: int
+    asks: bool = False
+
+
+class Suspended(msgspec.Struct, frozen=True, tag=True):
+    """An operator suspended the account: its calls end."""
+
+
+class GaveBack(msgspec.Struct, frozen=True, tag=True):
+    """The hold is smaller and pays for `granted_s` seconds; an earlier timer stands already."""
+
+    now_us: int
+    granted_s: int
+    held_micros: int
+
+
+class NotGivenBack(msgspec.Struct, frozen=True, tag=True):
+    """The switch did not take the earlier timer, as far as we know: the hold stays as it was."""
 
 
 class HungUp(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -109,6 +141,10 @@ Event = (
     | Woken
     | Renewed
     | RenewalUnknown
+    | CreditChanged
+    | Suspended
+    | GaveBack
+    | NotGivenBack
     | HungUp
     | LegLives
     | LegEnded

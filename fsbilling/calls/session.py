@@ -56,7 +56,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
             answered. Not so for a call that a dialler originates.
         dry: The last renewal found no credit for another second.
         warned: The payer has heard the warning.
-        cut: We have ended it because the credit did.
+        cut: We have ended it, for the reason in `bound`.
+        bound: What ends it when no more is granted: credit, a cap, its length, or an operator.
         left: The paying leg's own end, while another leg lives on; None before that.
         ending: What ends the billing, while it is being settled.
     """
@@ -75,6 +76,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     dry: bool = False
     warned: bool = False
     cut: bool = False
+    bound: HungUpBy = HungUpBy.CREDIT
     left: on.HungUp | None = None
     ending: on.HungUp | None = None
 
@@ -96,6 +98,8 @@ def step(session: Session, event: on.Event) -> Step:  # noqa: PLR0911 -- a retur
             return _wake(session, now_us)
         case on.Renewed():
             return _renewed(session, event)
+        case on.CreditChanged() | on.Suspended() | on.GaveBack() | on.NotGivenBack():
+            return _by_other_hands(session, event)
         case on.RenewalUnknown(now_us=now_us) | on.LegUnknown(now_us=now_us):
             return session, [_look_again(session, now_us)]
         case on.HungUp():
@@ -117,10 +121,12 @@ def resume(session: Session, leg_uuid: str, now_us: int) -> Step:
     """
     if session.phase is not Phase.TALKING:
         return session, []
-    session = _change(session, leg_uuid=leg_uuid)
-    # The daemon may have died between committing a timer's number and moving the timer, so
-    # the one before the recorded one may still stand.
-    armed, move = _move_timer(session, session.timer_seq, max(session.timer_seq - 1, 0))
+    # The daemon may have died between committing a timer's number and moving the timer, so the
+    # one before the recorded one may still stand; or, giving back, between adding a timer and
+    # committing its number, so the one after it may.
+    seq = session.timer_seq
+    session = _change(session, leg_uuid=leg_uuid, timer_seq=seq + 1)
+    armed, move = _move_timer(session, seq + 1, seq, max(seq - 1, 0))
     return armed, [move, do.WakeAt(now_us)]
 
 
@@ -158,7 +164,15 @@ def _cut(session: Session, now_us: int) -> Step:
     if session.phase is Phase.LEAVING and session.left:
         leg_uuid = session.left.other_leg_uuid
     again = do.WakeAt(now_us + session.pace.cut_again_us)
-    return _change(session, cut=True), [do.Cut(leg_uuid), again]
+    return _change(session, cut=True), [do.Cut(leg_uuid, session.bound), again]
+
+
+def _suspend(session: Session) -> Step:
+    """End it as an operator would; said again by whoever sees that it still lives."""
+    if session.phase not in (Phase.RINGING, Phase.TALKING):
+        return session, []
+    ended = _change(session, cut=True, bound=HungUpBy.OPERATOR)
+    return ended, [do.Cut(session.leg_uuid, HungUpBy.OPERATOR)]
 
 
 def _renewed(session: Session, renewed: on.Renewed) -> Step:
@@ -169,21 +183,75 @@ def _renewed(session: Session, renewed: on.Renewed) -> Step:
         held_micros=renewed.held_micros,
         reserve_s=renewed.reserve_s,
         dry=not grew,
+        bound=renewed.bound,
     )
     if session.phase is not Phase.TALKING:
         return session, []
     commands: list[do.Command] = []
     if grew or session.timer_seq == 0:
-        stale = (1, 0) if session.timer_seq == 1 else (session.timer_seq,)
-        session, move = _move_timer(session, *stale)
+        session, move = _move_timer(session, *_standing(session))
         commands.append(move)
-    left_us = session.paid_until_us + session.reserve_s * US_PER_S - renewed.now_us
+    return _look_ahead(session, renewed.now_us, commands)
+
+
+def _look_ahead(session: Session, now_us: int, commands: list[do.Command]) -> Step:
+    """Warn, or take a warning back, as the end comes near or goes; say when to look again."""
+    left_us = session.paid_until_us + session.reserve_s * US_PER_S - now_us
     if left_us > session.pace.warn_before_us:
         session = _change(session, warned=False)
     elif not session.warned and session.pace.warn_before_us:
         session = _change(session, warned=True)
         commands.append(do.Warn())
-    return session, [*commands, _next_look(session, renewed.now_us, _renewal_due_us(session))]
+    return session, [*commands, _next_look(session, now_us, _renewal_due_us(session))]
+
+
+def _by_other_hands(
+    session: Session, event: on.CreditChanged | on.Suspended | on.GaveBack | on.NotGivenBack
+) -> Step:
+    match event:
+        case on.CreditChanged():
+            return _credit_changed(session, event)
+        case on.Suspended():
+            return _suspend(session)
+        case on.GaveBack():
+            return _gave_back(session, event)
+        case on.NotGivenBack():
+            # Whether the earlier timer stands is unknown.
+            return session, [do.RemoveTimer(session.timer_seq + 1)]
+
+
+def _credit_changed(session: Session, changed: on.CreditChanged) -> Step:
+    """Go on longer, or give back what others need more, as the account now stands."""
+    if session.phase is not Phase.TALKING or session.cut:
+        return session, []
+    session = _change(session, reserve_s=changed.reserve_s)
+    settled_us = session.answered_us + session.pace.answer_settles_us
+    if changed.granted_s < session.granted_s and changed.now_us >= settled_us:
+        return _give_back(session, changed)
+    if changed.asks or (session.dry and changed.reserve_s):
+        return session, [do.Renew()]
+    return _look_ahead(session, changed.now_us, [])
+
+
+def _give_back(session: Session, changed: on.CreditChanged) -> Step:
+    asked = do.GiveBack(
+        granted_s=changed.granted_s,
+        held_micros=changed.held_micros,
+        at_us=session.answered_us + changed.granted_s * US_PER_S,
+        to_seq=session.timer_seq + 1,
+    )
+    return session, [asked]
+
+
+def _gave_back(session: Session, gave: on.GaveBack) -> Step:
+    stale = _standing(session)
+    session = _change(
+        session,
+        granted_s=gave.granted_s,
+        held_micros=gave.held_micros,
+        timer_seq=session.timer_seq + 1,
+    )
+    return _look_ahead(session, gave.now_us, [do.RemoveTimer(seq) for seq in stale])
 
 
 def _hang_up(session: Session, ended: on.HungUp) -> Step:
@@ -196,7 +264,7 @@ def _hang_up(session: Session, ended: on.HungUp) -> Step:
         leaving = _change(session, phase=Phase.LEAVING, left=ended)
         return leaving, [do.Follow(ended.other_leg_uuid)]
     if session.cut:
-        ended = msgspec.structs.replace(ended, by=HungUpBy.CREDIT)
+        ended = msgspec.structs.replace(ended, by=session.bound)
     return _settle(session, ended)
 
 
@@ -257,6 +325,12 @@ def _settle(session: Session, ending: on.HungUp) -> Step:
     return settling, commands
 
 
+def _standing(session: Session) -> tuple[int, ...]:
+    """The timers that may stand now: timer 0 is set by the switch whatever we do."""
+    seq = session.timer_seq
+    return (1, 0) if seq == 1 else (seq,)
+
+
 def _move_timer(session: Session, *from_seqs: int) -> tuple[Session, do.MoveTimer]:
     moved = _change(session, timer_seq=session.timer_seq + 1)
     return moved, do.MoveTimer(moved.paid_until_us, moved.timer_seq, from_seqs)
@@ -264,7 +338,10 @@ def _move_timer(session: Session, *from_seqs: int) -> tuple[Session, do.MoveTime
 
 def _renewal_due_us(session: Session) -> int:
     """When to ask for more: ahead of the end, or when the warning may be due."""
-    renewal_us = session.paid_until_us - session.pace.renew_lead_us
+    pace = session.pace
+    is_scarce = session.reserve_s <= pace.scarce_s
+    lead_us = min(pace.renew_lead_us, pace.scarce_lead_us) if is_scarce else pace.renew_lead_us
+    renewal_us = session.paid_until_us - lead_us
     if session.warned or not session.pace.warn_before_us:
         return renewal_us
     end_us = session.paid_until_us + session.reserve_s * US_PER_S

@@ -15,6 +15,7 @@ from fsbilling.money import format_micros
 if TYPE_CHECKING:
     from fsbilling.cli.party import KnownParty
     from fsbilling.credit.account import Account
+    from fsbilling.credit.allowance import Allowance
     from fsbilling.rating.terms import Terms
     from fsbilling.store.engine import Database
 
@@ -92,7 +93,17 @@ def _verdict_on_call(
     book = TariffBook(database)
     book.refresh()
     terms = book.terms(tariff, origin.party, destination.party, now_us())
-    return _refused(terms) if isinstance(terms, Refused) else _verdict_on_terms(payer, terms)
+    if isinstance(terms, Refused):
+        return _refused(terms)
+    return _verdict_on_terms(payer, _allowed(database, payer), terms)
+
+
+def _allowed(database: Database, payer: Account) -> Allowance:
+    """Say what a call that began now might hold."""
+    from fsbilling.billing.caps import allowed_to
+
+    with database.read() as conn:
+        return allowed_to(conn, payer, now_us())
 
 
 def _not_its_number(database: Database, payer: Account, destination: KnownParty) -> Refused | None:
@@ -108,13 +119,13 @@ def _not_its_number(database: Database, payer: Account, destination: KnownParty)
     return None
 
 
-def _verdict_on_terms(payer: Account, terms: Terms) -> output.Fields:
+def _verdict_on_terms(payer: Account, allowed: Allowance, terms: Terms) -> output.Fields:
     from fsbilling.billing.objection import objection
     from fsbilling.credit.slice import HORIZON_S
     from fsbilling.rating.price import affordable_s
 
     at_us = now_us()
-    refused = objection(payer, terms, at_us)
+    refused = objection(payer, allowed, terms, at_us)
     if refused is not None:
         return _refused(refused)
     return {
@@ -122,7 +133,7 @@ def _verdict_on_terms(payer: Account, terms: Terms) -> output.Fields:
         "reason": "",
         "detail": f"{terms.tariff} version {terms.version} row {terms.rate.rate_id}, "
         f"{format_micros(terms.rate.rate_micros_per_min)}/min",
-        "seconds": affordable_s(terms, at_us, payer.free_micros, HORIZON_S),
+        "seconds": affordable_s(terms, at_us, allowed.free_micros, HORIZON_S),
     }
 
 

@@ -6,12 +6,13 @@ Order of locks everywhere in the store: the account first, then its holds, then 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
-from fsbilling.credit.account import Account, Mode
+from fsbilling.credit.account import Account, Mode, Standing
+from fsbilling.credit.limits import Limits
 from fsbilling.errors import Refused
 from fsbilling.ledger.chain import GENESIS
 from fsbilling.money import MAX_MICROS, format_micros
@@ -34,8 +35,31 @@ _LOCK = _FIND.with_for_update(of=account)
 _CHANGE_HELD = (
     update(account)
     .where(account.c.id == bindparam("account_id"))
-    .values(held_micros=account.c.held_micros + bindparam("delta_micros"))
+    .values(
+        held_micros=account.c.held_micros + bindparam("delta_micros"),
+        live_calls=account.c.live_calls + bindparam("delta_calls"),
+    )
 )
+_REVISE = (
+    update(account)
+    .where(account.c.id == bindparam("account_id"))
+    .values(revision=account.c.revision + 1)
+)
+_STANDINGS = select(
+    account.c.code,
+    account.c.revision,
+    account.c.suspended,
+    account.c.live_calls,
+    (account.c.balance_micros + account.c.credit_limit_micros - account.c.held_micros).label(
+        "free_micros"
+    ),
+    account.c.max_call_s,
+    or_(account.c.daily_cap_micros.is_not(None), account.c.monthly_cap_micros.is_not(None)).label(
+        "is_capped"
+    ),
+).where(account.c.code.in_(bindparam("codes", expanding=True)))
+
+STANDINGS_AT_ONCE = 500
 
 
 def add(
@@ -74,6 +98,10 @@ def add(
         "last_seq": 0,
         "last_hash": GENESIS,
         "created_us": at_us,
+        "revision": 0,
+        "live_calls": 0,
+        "throttle_us": 0,
+        "time_zone": Limits().time_zone,
     }
     if not insert_once(conn, account, row):
         return Refused("account_exists", f"there is an account {code} already")
@@ -98,10 +126,14 @@ def list_all(conn: Connection) -> list[Account]:
 
 
 def set_suspended(conn: Connection, code: str, suspended: bool) -> bool:  # noqa: FBT001
-    """Stop or allow new calls; False when there is no such account."""
+    """Stop all calls or allow them; False when there is no such account."""
     if not storable(code):
         return False
-    done = conn.execute(update(account).where(account.c.code == code).values(suspended=suspended))
+    done = conn.execute(
+        update(account)
+        .where(account.c.code == code)
+        .values(suspended=suspended, revision=account.c.revision + 1)
+    )
     return done.rowcount == 1
 
 
@@ -125,6 +157,7 @@ def set_credit_limit(conn: Connection, code: str, micros: int) -> Account | Refu
     conn.execute(
         update(account).where(account.c.id == found.account_id).values(credit_limit_micros=micros)
     )
+    revise(conn, found.account_id)
     return _known(conn, code)
 
 
@@ -144,12 +177,36 @@ def set_tariff(conn: Connection, code: str, service: str, name: str) -> Refused 
     return None
 
 
-def change_held(conn: Connection, account_id: int, delta_micros: int) -> None:
-    """Add to what is held (subtract, when negative).
+def change_held(
+    conn: Connection, account_id: int, delta_micros: int, *, delta_calls: int = 0
+) -> None:
+    """Add to what is held and to the live calls (subtract, when negative).
 
     Raises StoreError, by the table's own check, rather than break DESIGN rule 1.
     """
-    conn.execute(_CHANGE_HELD, {"account_id": account_id, "delta_micros": delta_micros})
+    change = {
+        "account_id": account_id,
+        "delta_micros": delta_micros,
+        "delta_calls": delta_calls,
+    }
+    conn.execute(_CHANGE_HELD, change)
+
+
+def revise(conn: Connection, account_id: int) -> None:
+    """Note a change that is not a call's own, so that every daemon tells its live calls."""
+    conn.execute(_REVISE, {"account_id": account_id})
+
+
+def set_throttle(conn: Connection, account_id: int, throttle_us: int) -> None:
+    """Note until when the account's calls per second are used up (`credit.throttle`)."""
+    conn.execute(update(account).where(account.c.id == account_id).values(throttle_us=throttle_us))
+
+
+def standings(conn: Connection, codes: Sequence[str]) -> Iterator[Standing]:
+    """How these accounts stand now: small enough to be asked every half second."""
+    for first in range(0, len(codes), STANDINGS_AT_ONCE):
+        rows = conn.execute(_STANDINGS, {"codes": codes[first : first + STANDINGS_AT_ONCE]})
+        yield from (Standing(**row._mapping) for row in rows)  # noqa: SLF001
 
 
 def unknown(code: str) -> Refused:
@@ -188,6 +245,7 @@ def _fold(rows: Iterable[Row[Any]]) -> list[Account]:
     """One Account for all the rows (one a service) that the join gives for it."""
     found: dict[int, Account] = {}
     for row in rows:
+        fields = row._mapping  # noqa: SLF001
         if row.id not in found:
             found[row.id] = Account(
                 account_id=row.id,
@@ -200,6 +258,10 @@ def _fold(rows: Iterable[Row[Any]]) -> list[Account]:
                 suspended=row.suspended,
                 tariffs={},
                 created_us=row.created_us,
+                revision=row.revision,
+                live_calls=row.live_calls,
+                throttle_us=row.throttle_us,
+                limits=Limits(**{name: fields[name] for name in Limits.__struct_fields__}),
             )
         if row.service is not None:
             found[row.id].tariffs[row.service] = row.tariff

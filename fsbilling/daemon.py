@@ -7,6 +7,7 @@ the same code. The process must be monkey-patched by gevent before this module i
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from fsbilling.billing.watch import CreditWatch
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S, Clock, SystemClock
 from fsbilling.config import Config, Metering, Numbering
+from fsbilling.credit.throttle import Throttle
 from fsbilling.errors import FsbillingError, StoreError, SwitchError
 from fsbilling.numbering.region_table import RegionTable
 from fsbilling.store import migrations, regions
@@ -92,6 +94,7 @@ class Daemon:
             self._nodes,
             plan=plan_of(config.numbering),
             node_of_core=self._node_of_core,
+            throttle=Throttle(config.hook.max_cps, lambda: time.monotonic_ns() // 1_000),
         )
         self._recovery = Recovery(
             self.db,

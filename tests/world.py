@@ -20,6 +20,7 @@ from fsbilling.billing.watch import CreditWatch
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S
 from fsbilling.credit.account import Mode
+from fsbilling.credit.throttle import Throttle
 from fsbilling.errors import Refused, StoreError, SwitchError
 from fsbilling.numbering.region import Region
 from fsbilling.numbering.region_table import RegionTable
@@ -66,6 +67,7 @@ class Daemon:
             nodes,
             plan=NumberPlan(emergency=frozenset({"110", "119", "120", "122"})),
             node_of_core=lambda _core: world.switch,
+            throttle=Throttle(0, world.clock.now_us),
         )
         self.recovery = Recovery(
             world.db, self.meter, nodes, witnesses=world.witnesses, clock=world.clock

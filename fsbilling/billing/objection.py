@@ -27,27 +27,40 @@ def objection(account: Account, allowed: Allowance, terms: Terms, at_us: int) ->
 
     Refused: `suspended`, `too_many_calls`, `no_credit`, `daily_cap`, `monthly_cap`.
     """
-    code, limits = account.code, account.limits
-    if account.suspended:
-        return Refused("suspended", f"account {code} is suspended; fsbilling account resume")
-    if limits.max_calls is not None and account.live_calls >= limits.max_calls:
-        return Refused(
-            "too_many_calls",
-            f"account {code} has {account.live_calls} live calls, at most {limits.max_calls}; "
-            f"fsbilling account set {code} --max-calls",
-        )
-    if can_start(
+    refused = limit_reached(account)
+    if refused is not None:
+        return refused
+    is_paid_for = can_start(
         terms,
         answered_us=at_us,
         free_micros=allowed.free_micros,
         live_calls=account.live_calls,
-    ):
-        return None
+    )
+    return None if is_paid_for else out_of_credit(account, allowed)
+
+
+def limit_reached(account: Account) -> Refused | None:
+    """Say why no call may start, whatever it costs: `suspended`, `too_many_calls`; or None."""
+    code, max_calls = account.code, account.limits.max_calls
+    if account.suspended:
+        return Refused("suspended", f"account {code} is suspended; fsbilling account resume")
+    if max_calls is not None and account.live_calls >= max_calls:
+        return Refused(
+            "too_many_calls",
+            f"account {code} has {account.live_calls} live calls and may have {max_calls}; "
+            f"fsbilling account set {code} --max-calls",
+        )
+    return None
+
+
+def out_of_credit(account: Account, allowed: Allowance) -> Refused:
+    """Name what is used up: `no_credit`, `daily_cap`, `monthly_cap`."""
+    code = account.code
     if allowed.bound is HungUpBy.CREDIT:
         return Refused("no_credit", f"account {code} has no free credit; top it up")
     reason = allowed.bound.value
     return Refused(
         reason,
-        f"account {code} has used its {reason.replace('_', ' ')}; "
+        f"account {code} has used up its {reason.replace('_', ' ')}; "
         f"fsbilling account set {code} --{reason.replace('_', '-')}",
     )

@@ -98,8 +98,6 @@ def step(session: Session, event: on.Event) -> Step:  # noqa: PLR0911 -- a retur
             return _wake(session, now_us)
         case on.Renewed():
             return _renewed(session, event)
-        case on.CreditChanged() | on.Suspended() | on.GaveBack() | on.NotGivenBack():
-            return _by_other_hands(session, event)
         case on.RenewalUnknown(now_us=now_us) | on.LegUnknown(now_us=now_us):
             return session, [_look_again(session, now_us)]
         case on.HungUp():
@@ -112,6 +110,8 @@ def step(session: Session, event: on.Event) -> Step:  # noqa: PLR0911 -- a retur
             return _change(session, phase=Phase.GONE), [do.Forget()]
         case on.SettlementUnknown(now_us=now_us):
             return session, [do.WakeAt(now_us + session.pace.retry_us)]
+        case _:
+            return _by_other_hands(session, event)
 
 
 def resume(session: Session, leg_uuid: str, now_us: int) -> Step:

@@ -34,7 +34,7 @@ def command(
         with database.read() as conn:
             payer = account(conn, code)
         if callee is None:
-            verdict = _verdict_on(payer)
+            verdict = _verdict_on(payer, _allowed(database, payer))
         else:
             verdict = _verdict_on_call(invocation, database, payer, caller, callee)
     answer = {
@@ -54,10 +54,13 @@ def command(
     )
 
 
-def _verdict_on(payer: Account) -> output.Fields:
+def _verdict_on(payer: Account, allowed: Allowance) -> output.Fields:
     """Judge by the account alone: what would refuse every call that costs anything."""
-    if payer.suspended:
-        return _refused(_suspended(payer))
+    from fsbilling.billing.objection import limit_reached, out_of_credit
+
+    refused = limit_reached(payer)
+    if refused is not None:
+        return _refused(refused)
     if not payer.tariffs:
         return _refused(
             Refused(
@@ -65,8 +68,8 @@ def _verdict_on(payer: Account) -> output.Fields:
                 f"no call has a price; fsbilling account set {payer.code} --tariff outbound=NAME",
             )
         )
-    if payer.free_micros <= 0:
-        return _refused(Refused("no_credit", "no free credit; top it up"))
+    if allowed.free_micros <= 0:
+        return _refused(out_of_credit(payer, allowed))
     return {"verdict": "allowed", "reason": "", "detail": "calls its tariffs have a rate for"}
 
 
@@ -135,10 +138,6 @@ def _verdict_on_terms(payer: Account, allowed: Allowance, terms: Terms) -> outpu
         f"{format_micros(terms.rate.rate_micros_per_min)}/min",
         "seconds": affordable_s(terms, at_us, allowed.free_micros, HORIZON_S),
     }
-
-
-def _suspended(payer: Account) -> Refused:
-    return Refused("suspended", f"account {payer.code} is suspended; fsbilling account resume")
 
 
 def _refused(refused: Refused) -> output.Fields:

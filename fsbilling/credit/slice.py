@@ -109,20 +109,22 @@ def outlook(
     than twice as far ahead as a call without any would be let, or beyond the longest call.
     `talked_s` is rounded up.
     """
-    horizon_s = talked_s + HORIZON_S
-    limit_s = horizon_s if longest_s is None else min(longest_s, horizon_s)
     share_micros = max(free_micros, 0) // max(live_calls, 1)
-    share_s = affordable_s(terms, answered_us, held_micros + share_micros, limit_s) - granted_s
-    share_s = max(share_s, 0)
-    most_s = talked_s + 2 * KEPT_S + share_s // 2
-    if longest_s is not None:
-        most_s = min(most_s, max(longest_s, talked_s + KEPT_S))
-    if granted_s <= most_s:
-        return Grant(granted_s, held_micros, share_s)
-    kept_s = min(talked_s + KEPT_S + share_s // SHARE_PARTS, most_s)
-    kept_s = min(covered_s(terms, answered_us, kept_s, granted_s), granted_s)
+    horizon_s = granted_s + HORIZON_S
+    within_s = affordable_s(terms, answered_us, held_micros + share_micros, horizon_s)
+    share_s = max(within_s - granted_s, 0)
+    longest_s = max(horizon_s if longest_s is None else longest_s, talked_s + KEPT_S)
+    kept_s = granted_s
+    if granted_s > talked_s + 2 * KEPT_S + share_s // 2:
+        fair_s = talked_s + KEPT_S + share_s // SHARE_PARTS
+        kept_s = covered_s(terms, answered_us, fair_s, granted_s)
+    kept_s = min(kept_s, longest_s)
     amount_micros = price(terms, answered_us, kept_s * US_PER_S).amount_micros
-    return Grant(kept_s, min(amount_micros, held_micros), share_s)
+    return Grant(
+        granted_s=kept_s,
+        held_micros=min(amount_micros, held_micros) if kept_s < granted_s else held_micros,
+        reserve_s=min(share_s, max(longest_s - granted_s, 0)),
+    )
 
 
 def can_start(terms: Terms, *, answered_us: int, free_micros: int, live_calls: int = 0) -> bool:

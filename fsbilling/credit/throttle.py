@@ -7,6 +7,8 @@ daemons that share it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fsbilling.clock import US_PER_S
 
 
@@ -24,3 +26,22 @@ def admit(full_us: int, now_us: int, per_s: int) -> int | None:
     if full_us - now_us > US_PER_S - each_us:
         return None
     return full_us + each_us
+
+
+class Throttle:
+    """The same for one daemon, in memory; `now_us` is a clock that is never set back."""
+
+    def __init__(self, per_s: int, now_us: Callable[[], int]) -> None:
+        self.per_s = per_s
+        self._now_us = now_us
+        self._full_us = 0
+
+    def admits(self) -> bool:
+        """Take one of this second's calls; a rate of 0 is no limit."""
+        if not self.per_s:
+            return True
+        full_us = admit(self._full_us, self._now_us(), self.per_s)
+        if full_us is None:
+            return False
+        self._full_us = full_us
+        return True

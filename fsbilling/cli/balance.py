@@ -131,12 +131,14 @@ def _verdict_on_terms(payer: Account, allowed: Allowance, terms: Terms) -> outpu
     refused = objection(payer, allowed, terms, at_us)
     if refused is not None:
         return _refused(refused)
+    max_call_s = payer.limits.max_call_s
+    longest_s = HORIZON_S if max_call_s is None else max_call_s
     return {
         "verdict": "allowed",
         "reason": "",
         "detail": f"{terms.tariff} version {terms.version} row {terms.rate.rate_id}, "
         f"{format_micros(terms.rate.rate_micros_per_min)}/min",
-        "seconds": affordable_s(terms, at_us, allowed.free_micros, HORIZON_S),
+        "seconds": affordable_s(terms, at_us, allowed.free_micros, longest_s),
     }
 
 

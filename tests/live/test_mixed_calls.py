@@ -48,6 +48,10 @@ def test_200_mixed_calls_are_billed_as_the_switch_recorded_them(billing, lab, ph
     cdrs = billing.wait_for_cdrs("mixed", 200)
 
     legs = {leg.uuid: leg for leg in lab.witness.legs() if leg.account == "mixed"}
+    # On a machine that is short of time a hook may miss its deadline: such a call never started.
+    missed = [cdr for cdr in cdrs if _verdict(lab, cdr["uuid"]) == "unavailable"]
+    assert all(cdr["charge_micros"] == 0 for cdr in missed)
+    cdrs = [cdr for cdr in cdrs if cdr not in missed]
     assert {cdr["uuid"] for cdr in cdrs} == set(legs)
     wrong = [
         (cdr["uuid"], cdr["duration_us"], leg.duration_us)
@@ -63,4 +67,9 @@ def test_200_mixed_calls_are_billed_as_the_switch_recorded_them(billing, lab, ph
 
     causes = Counter(cdr["hangup_cause"] for cdr in cdrs)
     measured("200 mixed calls: CDRs that differ from mod_json_cdr", f"{len(wrong)} of {len(cdrs)}")
+    measured("200 mixed calls: hooks that missed their deadline", len(missed))
     measured("200 mixed calls: talked", f"{talked_s} s; {dict(causes)}")
+
+
+def _verdict(lab, uuid: str) -> str:
+    return lab.witness.leg(uuid).variables.get("fsbilling_verdict", "")

@@ -60,6 +60,7 @@ class Daemon:
         self._links = {switch.name: self._link(config, switch.name) for switch in config.switches}
         self._nodes = {name: Node(name, link.api) for name, link in self._links.items()}
         self._cores: dict[str, str] = {}
+        self._to_take_up: set[str] = set()
         self._workers = Pool(MAX_CALLS_AT_ONCE)
         self._alarm_set = Event()
         self._stop = Event()
@@ -187,7 +188,8 @@ class Daemon:
         self._reception.on_event(switch, event)
 
     def _on_up(self, switch: str) -> None:
-        if self._sweep(switch, take_up=True):
+        self._to_take_up.add(switch)
+        if self._sweep(switch):
             self._greenlets.spawn(self._look_again, switch)
 
     def _on_down(self, switch: str) -> None:
@@ -195,20 +197,24 @@ class Daemon:
 
     def _look_again(self, switch: str) -> None:
         gevent.sleep(SECOND_LOOK_S)
-        self._sweep(switch, take_up=False)
+        self._sweep(switch)
 
-    def _sweep(self, switch: str, *, take_up: bool) -> int:
+    def _sweep(self, switch: str) -> int:
+        """Give how much awaits a second look: without an answer, all that is to be taken up."""
+        take_up = switch in self._to_take_up
         try:
             self._cores[self._nodes[switch].core_uuid()] = switch
-            return self._recovery.sweep(switch, take_up=take_up)
+            missed = self._recovery.sweep(switch, take_up=take_up)
         except FsbillingError as fault:
             log.warning("sweep without an answer", switch=switch, fault=str(fault))
-            return 0
+            return int(take_up)
+        self._to_take_up.discard(switch)
+        return missed
 
     def _sweep_regularly(self, switch: str) -> None:
         while True:
             gevent.sleep(self.config.metering.poll_s)
-            if self._links[switch].is_up and self._sweep(switch, take_up=False):
+            if self._links[switch].is_up and self._sweep(switch):
                 self._look_again(switch)
 
     def _feel_the_pulse(self, switch: str) -> None:

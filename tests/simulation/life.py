@@ -12,6 +12,7 @@ from fsbilling.billing.meter import Meter
 from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
 from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
 from fsbilling.clock import US_PER_S as S
 from fsbilling.config import Config
@@ -43,6 +44,7 @@ class Life:
         nodes = {node.name: Node(node.name, self.link.api)}
         metering = CONFIG.metering
         self._alarm_set = Flag(self.process)
+        self._is_to_take_up = False
         self.meter = Meter(
             door,
             nodes,
@@ -66,6 +68,8 @@ class Life:
             nodes,
             plan=NumberPlan(emergency=CONFIG.numbering.emergency),
             node_of_core=lambda _core: node.name,
+            unrecorded=Unrecorded(door),
+            on_doubt=lambda _switch: None,
         )
         self._nodes = nodes
         self._recovery = Recovery(
@@ -95,7 +99,8 @@ class Life:
             self._node.surprise(fault)
 
     def _on_up(self) -> None:
-        if self._sweep(take_up=True):
+        self._is_to_take_up = True
+        if self._sweep():
             self.process.spawn(self._look_again)
 
     def _on_down(self) -> None:
@@ -103,20 +108,23 @@ class Life:
 
     def _look_again(self) -> None:
         self.process.sleep(real.SECOND_LOOK_S * S)
-        self._sweep(take_up=False)
+        self._sweep()
 
-    def _sweep(self, *, take_up: bool) -> int:
+    def _sweep(self) -> int:
+        take_up = self._is_to_take_up
         try:
             self._nodes[self._node.name].core_uuid()
-            return self._recovery.sweep(self._node.name, take_up=take_up)
+            missed = self._recovery.sweep(self._node.name, take_up=take_up)
         except FsbillingError as fault:
             self._node.tell(f"sweep without an answer: {fault}")
-            return 0
+            return int(take_up)
+        self._is_to_take_up = False
+        return missed
 
     def _sweep_regularly(self) -> None:
         while True:
             self.process.sleep(CONFIG.metering.poll_s * S)
-            if self.link.is_up and self._sweep(take_up=False):
+            if self.link.is_up and self._sweep():
                 self._look_again()
 
     def _feel_the_pulse(self) -> None:

@@ -23,6 +23,7 @@ from fsbilling.billing.meter import Meter
 from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
 from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S, Clock, SteadyClock, SystemClock
@@ -45,6 +46,7 @@ MAX_CALLS_AT_ONCE = 500
 TARIFF_REFRESH_S = 5
 SECOND_LOOK_S = 3
 PULSE_S = 5
+REFUSALS_S = 1
 IDLE_S = 60.0
 DRAIN_S = 5.0
 
@@ -66,6 +68,8 @@ class Daemon:
         self._stop = Event()
         self._greenlets = Pool()
         self._book = TariffBook(self.db)
+        self._unrecorded = Unrecorded(self.db)
+        self._in_doubt: set[str] = set()
         pace = pace_of(config.metering)
         self.meter = Meter(
             self.db,
@@ -90,6 +94,8 @@ class Daemon:
             self._nodes,
             plan=plan_of(config.numbering),
             node_of_core=self._node_of_core,
+            unrecorded=self._unrecorded,
+            on_doubt=self._look_soon,
         )
         self._recovery = Recovery(
             self.db,
@@ -124,6 +130,7 @@ class Daemon:
             link.start()
         self._greenlets.spawn(self._wake_calls)
         self._greenlets.spawn(self._refresh_tariffs)
+        self._greenlets.spawn(self._write_refusals)
         for switch in self._nodes:
             self._greenlets.spawn(self._sweep_regularly, switch)
             self._greenlets.spawn(self._feel_the_pulse, switch)
@@ -195,6 +202,18 @@ class Daemon:
     def _on_down(self, switch: str) -> None:
         self.meter.lost(switch)
 
+    def _look_soon(self, switch: str) -> None:
+        """Sweep twice in the next seconds; asked again meanwhile, once is enough."""
+        if switch not in self._in_doubt:
+            self._in_doubt.add(switch)
+            self._greenlets.spawn(self._resolve_doubt, switch)
+
+    def _resolve_doubt(self, switch: str) -> None:
+        gevent.sleep(SECOND_LOOK_S)
+        self._in_doubt.discard(switch)
+        if self._sweep(switch):
+            self._look_again(switch)
+
     def _look_again(self, switch: str) -> None:
         gevent.sleep(SECOND_LOOK_S)
         self._sweep(switch)
@@ -254,6 +273,14 @@ class Daemon:
                 self._book.refresh()
             except StoreError as fault:
                 log.warning("tariffs not refreshed", fault=str(fault))
+
+    def _write_refusals(self) -> None:
+        while True:
+            gevent.sleep(REFUSALS_S)
+            try:
+                self._unrecorded.write()
+            except StoreError as fault:
+                log.warning("refusals not recorded yet", fault=str(fault))
 
     def _load_regions(self) -> None:
         with self.db.read() as conn:

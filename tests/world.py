@@ -13,6 +13,7 @@ from fsbilling.billing.meter import Meter
 from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
 from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S
@@ -62,6 +63,8 @@ class Daemon:
             nodes,
             plan=NumberPlan(emergency=frozenset({"110", "119", "120", "122"})),
             node_of_core=lambda _core: SWITCH,
+            unrecorded=Unrecorded(world.db),
+            on_doubt=lambda _switch: None,
         )
         self.recovery = Recovery(
             world.db,

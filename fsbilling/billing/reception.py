@@ -8,9 +8,10 @@ import msgspec
 import structlog
 
 from fsbilling.billing.attempt import Attempt, NumberPlan, read_attempt
-from fsbilling.billing.authorise import OTHER_REFUSAL_CAUSE, Authoriser, refusal_cause
+from fsbilling.billing.authorise import OTHER_REFUSAL_CAUSE, Authorised, Authoriser, refusal_cause
 from fsbilling.billing.ending import read_ending
 from fsbilling.billing.meter import CallKey, Meter
+from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.calls.cdr import EndSource, HungUpBy
 from fsbilling.calls.event import Answered, HungUp
 from fsbilling.calls.session import Session
@@ -35,18 +36,19 @@ class Reception:
         *,
         plan: NumberPlan,
         node_of_core: Callable[[str], str | None],
+        unrecorded: Unrecorded,
+        on_doubt: Callable[[str], None],
     ) -> None:
         self._authoriser = authoriser
         self._meter = meter
         self._nodes = nodes
         self._plan = plan
         self._node_of_core = node_of_core
+        self.unrecorded = unrecorded
+        self._on_doubt = on_doubt
 
     def answer(self, channel: Channel) -> Variables:
-        """Decide for a channel that waits in the hook; the answer is channel variables.
-
-        Raises StoreError when SQL does not answer; the dialplan then fails closed.
-        """
+        """Decide for a channel that waits in the hook; the answer is channel variables."""
         if self._plan.read(channel.destination_number).kind is NumberKind.EMERGENCY:
             log.info("emergency", call_uuid=channel.uuid)
             return {"fsbilling_verdict": "emergency"}
@@ -56,7 +58,7 @@ class Reception:
             log.warning("refused", call_uuid=channel.uuid, reason=refused.reason)
             return _refusal(refused)
         attempt = read_attempt(channel, switch=switch, plan=self._plan)
-        verdict = self._authoriser.authorise(attempt)
+        verdict = self._authorise(attempt)
         if isinstance(verdict, Refused):
             _log_refusal(attempt, verdict)
             return _refusal(verdict)
@@ -70,11 +72,22 @@ class Reception:
             self._meter.adopt(verdict.session)
         return _permission(attempt, verdict.session, verdict.target)
 
-    def abandoned(self, channel: Channel) -> None:
-        """The caller left before he took the answer: give the hold back, if he is really gone.
+    def _authorise(self, attempt: Attempt) -> Authorised | Refused:
+        """Decide, or refuse because SQL does not answer; a hold it may have taken is swept up."""
+        try:
+            return self._authoriser.authorise(attempt)
+        except StoreError as fault:
+            log.error("not authorised", call_uuid=attempt.uuid, fault=str(fault))
+            refused = Refused("unavailable", f"the database did not answer: {fault}")
+            self.unrecorded.add(self._authoriser.refusal(attempt, attempt.account, refused))
+            return refused
 
-        The channel never got the variable that lets its events through the filter, so nobody
-        else will say so. A channel that lives keeps its hold: the sweep watches it.
+    def abandoned(self, channel: Channel) -> None:
+        """The answer was not taken: give the hold back, if the channel is really gone.
+
+        It never got the variable that lets its events through the filter, so nobody else will
+        say so. One that lives still (the dialplan refuses it, or the answer did arrive) keeps
+        its hold until somebody has looked again.
         """
         switch = self._node_of_core(channel.core_uuid)
         uuid = channel.variable("fsbilling_leg") or channel.uuid
@@ -86,6 +99,7 @@ class Reception:
             log.warning("abandoned call unknown", call_uuid=channel.uuid, fault=str(fault))
             return
         if alive is not None and not alive.hungup_us:
+            self._on_doubt(switch)
             return
         log.info("abandoned", call_uuid=channel.uuid)
         gone = HungUp(
@@ -174,11 +188,7 @@ class Reception:
         if attempt.is_emergency:
             log.info("emergency", call_uuid=uuid)
             return
-        try:
-            verdict = self._authoriser.authorise(attempt)
-        except StoreError as fault:
-            log.error("originated call not authorised", call_uuid=uuid, fault=str(fault))
-            verdict = Refused("unavailable", "the database did not answer")
+        verdict = self._authorise(attempt)
         try:
             if isinstance(verdict, Refused):
                 _log_refusal(attempt, verdict)

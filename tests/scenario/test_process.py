@@ -8,8 +8,6 @@ import time
 
 import pytest
 
-TALK_S = 4
-
 
 @pytest.fixture
 def port():
@@ -29,7 +27,7 @@ def site(tmp_path, sqlite_url, port):
         f'[database]\nurl = "{sqlite_url}"\n'
         f'[hook]\nlisten = "127.0.0.1:{port()}"\n'
         f'[[switch]]\nname = "sim"\nport = {port()}\npassword = "secret"\n'
-        "[metering]\nslice_s = 4\nfirst_slice_s = 4\nrenew_lead_s = 2\npoll_s = 5\n"
+        "[metering]\nslice_s = 30\nfirst_slice_s = 30\nrenew_lead_s = 2\npoll_s = 5\n"
     )
     config.chmod(0o600)
     (tmp_path / "rates.csv").write_text("origin,destination,price_per_min\n*,*,0.60\n")
@@ -90,7 +88,7 @@ def wait_for(process, words, timeout_s=20):
 
 
 def test_sigterm_lets_a_call_live_and_the_next_start_goes_on_with_it(site):
-    sim = site.start("sim", "--calls", "1", "--talk", "9", "--ring", "0", "--after", "3")
+    sim = site.start("sim", "--calls", "1", "--talk", "14", "--ring", "0", "--after", "3")
     first = site.start("serve")
     wait_for(first, "event='answered'")
     first.send_signal(signal.SIGTERM)
@@ -99,7 +97,7 @@ def test_sigterm_lets_a_call_live_and_the_next_start_goes_on_with_it(site):
     second = site.start("serve")
     wait_for(second, "event='settled'")
     assert sim.wait(timeout=20) == 0
-    assert "9.000" in site.run("cdr", "list")
+    assert "14.000" in site.run("cdr", "list")
     assert site.run("calls", "list", "--json").strip() == "[]"
     second.send_signal(signal.SIGTERM)
     assert second.wait(timeout=20) == 0

@@ -16,7 +16,7 @@ from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
 from fsbilling.clock import US_PER_S as S
 from fsbilling.config import Config
-from fsbilling.errors import FsbillingError, SwitchError
+from fsbilling.errors import FsbillingError, StoreError, SwitchError
 from fsbilling.store.engine import Database
 from fsbilling.switch.channel import Channel
 from fsbilling.switch.node import Node
@@ -44,7 +44,7 @@ class Life:
         nodes = {node.name: Node(node.name, self.link.api)}
         metering = CONFIG.metering
         self._alarm_set = Flag(self.process)
-        self._is_to_take_up = False
+        self._is_to_take_up = self._is_in_doubt = False
         self.meter = Meter(
             door,
             nodes,
@@ -69,7 +69,7 @@ class Life:
             plan=NumberPlan(emergency=CONFIG.numbering.emergency),
             node_of_core=lambda _core: node.name,
             unrecorded=Unrecorded(door),
-            on_doubt=lambda _switch: None,
+            on_doubt=self._look_soon,
         )
         self._nodes = nodes
         self._recovery = Recovery(
@@ -81,7 +81,12 @@ class Life:
             on_unheld=self._reception.on_unheld,
         )
         self.link.listen(lambda event: self._reception.on_event(node.name, event))
-        for job in (self._wake_calls, self._sweep_regularly, self._feel_the_pulse):
+        for job in (
+            self._wake_calls,
+            self._sweep_regularly,
+            self._feel_the_pulse,
+            self._write_refusals,
+        ):
             self.process.spawn(job)
 
     def decide(self, channel: Channel) -> Mapping[str, str]:
@@ -105,6 +110,25 @@ class Life:
 
     def _on_down(self) -> None:
         self.meter.lost(self._node.name)
+
+    def _look_soon(self, _switch: str) -> None:
+        if not self._is_in_doubt:
+            self._is_in_doubt = True
+            self.process.spawn(self._resolve_doubt)
+
+    def _resolve_doubt(self) -> None:
+        self.process.sleep(real.SECOND_LOOK_S * S)
+        self._is_in_doubt = False
+        if self._sweep():
+            self._look_again()
+
+    def _write_refusals(self) -> None:
+        while True:
+            self.process.sleep(real.REFUSALS_S * S)
+            try:
+                self._reception.unrecorded.write()
+            except StoreError:
+                continue
 
     def _look_again(self) -> None:
         self.process.sleep(real.SECOND_LOOK_S * S)

@@ -7,7 +7,6 @@ the same code. The process must be monkey-patched by gevent before this module i
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,10 +23,11 @@ from fsbilling.billing.meter import Meter
 from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
 from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
 from fsbilling.billing.watch import CreditWatch
 from fsbilling.calls.pace import Pace
-from fsbilling.clock import US_PER_S, Clock, SystemClock
+from fsbilling.clock import US_PER_S, Clock, SteadyClock, SystemClock
 from fsbilling.config import Config, Metering, Numbering
 from fsbilling.credit.throttle import Throttle
 from fsbilling.errors import FsbillingError, StoreError, SwitchError
@@ -49,6 +49,7 @@ TARIFF_REFRESH_S = 5
 SECOND_LOOK_S = 3
 PULSE_S = 5
 WATCH_S = 0.5
+REFUSALS_S = 1
 IDLE_S = 60.0
 DRAIN_S = 5.0
 
@@ -58,17 +59,20 @@ class Daemon:
 
     def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
         self.config = config
-        self._clock = clock or SystemClock()
+        self._clock = clock or SteadyClock()
         self.db = Database.open(config.database.url)
         migrations.check(self.db)
         self._links = {switch.name: self._link(config, switch.name) for switch in config.switches}
         self._nodes = {name: Node(name, link.api) for name, link in self._links.items()}
         self._cores: dict[str, str] = {}
+        self._to_take_up: set[str] = set()
         self._workers = Pool(MAX_CALLS_AT_ONCE)
         self._alarm_set = Event()
         self._stop = Event()
         self._greenlets = Pool()
         self._book = TariffBook(self.db)
+        self._unrecorded = Unrecorded(self.db)
+        self._in_doubt: set[str] = set()
         pace = pace_of(config.metering)
         self.meter = Meter(
             self.db,
@@ -84,7 +88,7 @@ class Daemon:
         self._authoriser = Authoriser(
             self.db,
             self._book,
-            clock=self._clock,
+            clock=clock or SystemClock(),
             pace=pace,
             first_slice_s=config.metering.first_slice_s,
         )
@@ -94,7 +98,9 @@ class Daemon:
             self._nodes,
             plan=plan_of(config.numbering),
             node_of_core=self._node_of_core,
-            throttle=Throttle(config.hook.max_cps, lambda: time.monotonic_ns() // 1_000),
+            throttle=Throttle(config.hook.max_cps, self._clock.now_us),
+            unrecorded=self._unrecorded,
+            on_doubt=self._look_soon,
         )
         self._recovery = Recovery(
             self.db,
@@ -106,6 +112,7 @@ class Daemon:
                 if switch.json_cdr_dir
             },
             clock=self._clock,
+            on_unheld=self._reception.on_unheld,
         )
         self.hook = HookServer(
             config.hook.address,
@@ -129,6 +136,7 @@ class Daemon:
         self._greenlets.spawn(self._wake_calls)
         self._greenlets.spawn(self._refresh_tariffs)
         self._greenlets.spawn(self._watch_credit)
+        self._greenlets.spawn(self._write_refusals)
         for switch in self._nodes:
             self._greenlets.spawn(self._sweep_regularly, switch)
             self._greenlets.spawn(self._feel_the_pulse, switch)
@@ -186,32 +194,52 @@ class Daemon:
             switch.password,
             on_event=partial(self._on_event, name),
             on_up=partial(self._on_up, name),
-            on_down=lambda: None,
+            on_down=partial(self._on_down, name),
         )
 
     def _on_event(self, switch: str, event: ChannelEvent) -> None:
         self._reception.on_event(switch, event)
 
     def _on_up(self, switch: str) -> None:
-        if self._sweep(switch, take_up=True):
+        self._to_take_up.add(switch)
+        if self._sweep(switch):
             self._greenlets.spawn(self._look_again, switch)
+
+    def _on_down(self, switch: str) -> None:
+        self.meter.lost(switch)
+
+    def _look_soon(self, switch: str) -> None:
+        """Sweep twice in the next seconds; asked again meanwhile, once is enough."""
+        if switch not in self._in_doubt:
+            self._in_doubt.add(switch)
+            self._greenlets.spawn(self._resolve_doubt, switch)
+
+    def _resolve_doubt(self, switch: str) -> None:
+        gevent.sleep(SECOND_LOOK_S)
+        self._in_doubt.discard(switch)
+        if self._sweep(switch):
+            self._look_again(switch)
 
     def _look_again(self, switch: str) -> None:
         gevent.sleep(SECOND_LOOK_S)
-        self._sweep(switch, take_up=False)
+        self._sweep(switch)
 
-    def _sweep(self, switch: str, *, take_up: bool) -> int:
+    def _sweep(self, switch: str) -> int:
+        """Give how much awaits a second look: without an answer, all that is to be taken up."""
+        take_up = switch in self._to_take_up
         try:
             self._cores[self._nodes[switch].core_uuid()] = switch
-            return self._recovery.sweep(switch, take_up=take_up)
+            missed = self._recovery.sweep(switch, take_up=take_up)
         except FsbillingError as fault:
             log.warning("sweep without an answer", switch=switch, fault=str(fault))
-            return 0
+            return int(take_up)
+        self._to_take_up.discard(switch)
+        return missed
 
     def _sweep_regularly(self, switch: str) -> None:
         while True:
             gevent.sleep(self.config.metering.poll_s)
-            if self._links[switch].is_up and self._sweep(switch, take_up=False):
+            if self._links[switch].is_up and self._sweep(switch):
                 self._look_again(switch)
 
     def _feel_the_pulse(self, switch: str) -> None:
@@ -259,6 +287,14 @@ class Daemon:
                 self._watch.look()
             except StoreError as fault:
                 log.warning("credit not watched", fault=str(fault))
+
+    def _write_refusals(self) -> None:
+        while True:
+            gevent.sleep(REFUSALS_S)
+            try:
+                self._unrecorded.write()
+            except StoreError as fault:
+                log.warning("refusals not recorded yet", fault=str(fault))
 
     def _load_regions(self) -> None:
         with self.db.read() as conn:

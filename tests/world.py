@@ -15,6 +15,7 @@ from fsbilling.billing.meter import Meter
 from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
 from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
 from fsbilling.billing.watch import CreditWatch
 from fsbilling.calls.pace import Pace
@@ -68,9 +69,16 @@ class Daemon:
             plan=NumberPlan(emergency=frozenset({"110", "119", "120", "122"})),
             node_of_core=lambda _core: world.switch,
             throttle=Throttle(0, world.clock.now_us),
+            unrecorded=Unrecorded(world.db),
+            on_doubt=lambda _switch: None,
         )
         self.recovery = Recovery(
-            world.db, self.meter, nodes, witnesses=world.witnesses, clock=world.clock
+            world.db,
+            self.meter,
+            nodes,
+            witnesses=world.witnesses,
+            clock=world.clock,
+            on_unheld=self.reception.on_unheld,
         )
 
         self.watch = CreditWatch(world.db, self.meter)

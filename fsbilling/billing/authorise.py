@@ -12,6 +12,7 @@ from fsbilling.billing.payer import Payer, find_payer
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.call import SERVICE_400, Call
+from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.pace import Pace
 from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import refused_cdr
@@ -36,6 +37,7 @@ REFUSAL_CAUSES = {
     "too_many_calls": "NORMAL_CIRCUIT_CONGESTION",
     "too_fast": "NORMAL_CIRCUIT_CONGESTION",
     "busy": "SWITCH_CONGESTION",
+    "unavailable": "NORMAL_TEMPORARY_FAILURE",
     "bad_number": "INVALID_NUMBER_FORMAT",
     "unknown_number": "UNALLOCATED_NUMBER",
     "no_tariff": "NO_ROUTE_DESTINATION",
@@ -157,7 +159,8 @@ class Authoriser:
             leg_uuid=attempt.uuid,
             authorised_us=now_us,
             answered_us=0,
-            seen_us=now_us,
+            # The switch's own time: ours may be another.
+            seen_us=attempt.created_us,
             timer_seq=0,
         )
         if not holds.place(conn, hold):
@@ -205,13 +208,18 @@ class Authoriser:
         return self.regions.find(number) if number.digits else UNKNOWN_REGION
 
     def _refuse(self, attempt: Attempt, account: str, refused: Refused) -> Refused:
-        cause = refusal_cause(refused)
-        cdr = refused_cdr(
-            self._call(attempt, account), refused, cause=cause, at_us=self._clock.now_us()
-        )
         with self._db.write() as conn:
-            cdrs.write(conn, cdr)
+            cdrs.write(conn, self.refusal(attempt, account, refused))
         return refused
+
+    def refusal(self, attempt: Attempt, account: str, refused: Refused) -> Cdr:
+        """Give the record of an attempt that is not let through."""
+        return refused_cdr(
+            self._call(attempt, account),
+            refused,
+            cause=refusal_cause(refused),
+            at_us=self._clock.now_us(),
+        )
 
 
 def _throttle(conn: Connection, account: Account, now_us: int) -> Refused | None:

@@ -17,6 +17,9 @@ from fsbilling.store import accounts, holds
 from fsbilling.store.engine import Database
 from fsbilling.switch.node import Node
 
+SOONEST_US = 1_500_000
+"""An end nearer than this is not set: a timer in its last second can never be taken back."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -29,6 +32,8 @@ def give_back(
     safe then, and the next renewal or the settlement puts the row right.
     """
     call = session.call
+    if asked.at_us < now_us + SOONEST_US:
+        return NotGivenBack()
     try:
         node.add_timer(call.uuid, asked.to_seq, asked.at_us)
     except SwitchError as fault:

@@ -72,7 +72,14 @@ class CreditWatch:
             # What a cap leaves is known under the account's lock only: by a renewal.
             asks = is_other and standing.is_capped
             reserve_s = session.reserve_s if standing.is_capped else seen.reserve_s
-            changed = CreditChanged(now_us, seen.granted_s, seen.held_micros, reserve_s, asks)
+            changed = CreditChanged(
+                now_us=now_us,
+                before_s=session.granted_s,
+                granted_s=seen.granted_s,
+                held_micros=seen.held_micros,
+                reserve_s=reserve_s,
+                asks=asks,
+            )
             self._post(session, changed)
 
     def _post(self, session: Session, event: CreditChanged | Suspended) -> None:

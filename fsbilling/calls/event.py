@@ -40,14 +40,16 @@ class RenewalUnknown(msgspec.Struct, frozen=True, tag=True):
     now_us: int
 
 
-class CreditChanged(msgspec.Struct, frozen=True, tag=True):
+class CreditChanged(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """The account changed by other hands: a top-up, an adjustment, a limit, other calls.
 
     `granted_s` and `held_micros` are what this call should hold now, at most what it does;
+    they were reckoned when it had `before_s` granted, and mean nothing if it has other by now.
     `reserve_s` is as in `Renewed`. `asks` when only a renewal can tell how things stand.
     """
 
     now_us: int
+    before_s: int
     granted_s: int
     held_micros: int
     reserve_s: int

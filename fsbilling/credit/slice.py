@@ -106,7 +106,8 @@ def outlook(
     """Look at a live call's hold as the account stands now: nothing is taken.
 
     The grant has fewer seconds than before when the call should give some back: it holds more
-    than twice as far ahead as a call without any would be let, or beyond the longest call.
+    than twice as far ahead as a call without any would be let, and others want it; or beyond the
+    longest call.
     `talked_s` is rounded up.
     """
     share_micros = max(free_micros, 0) // max(live_calls, 1)
@@ -115,7 +116,7 @@ def outlook(
     share_s = max(within_s - granted_s, 0)
     longest_s = max(horizon_s if longest_s is None else longest_s, talked_s + KEPT_S)
     kept_s = granted_s
-    if granted_s > talked_s + 2 * KEPT_S + share_s // 2:
+    if live_calls > 1 and granted_s > talked_s + 2 * KEPT_S + share_s // 2:
         fair_s = talked_s + KEPT_S + share_s // SHARE_PARTS
         kept_s = covered_s(terms, answered_us, fair_s, granted_s)
     kept_s = min(kept_s, longest_s)

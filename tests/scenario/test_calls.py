@@ -6,6 +6,7 @@ from world import CENT_A_SECOND, SWITCH, S
 from fsbilling.calls.cdr import EndSource, HungUpBy
 from fsbilling.credit.account import Mode
 from fsbilling.credit.throttle import Throttle
+from fsbilling.errors import StoreError
 from fsbilling.rating.rate import Rate
 from fsbilling.sim.plan import Outcome, Service, Transfer
 from fsbilling.store import accounts
@@ -279,3 +280,28 @@ def test_calls_beyond_the_daemon_s_own_rate_are_refused_as_busy_and_emergencies_
     assert emergency in world.sim.channels
     assert [uuid in world.sim.channels for uuid in uuids] == [True, True, False, False]
     assert world.cdrs(uuids[3]) == []
+
+
+def test_a_call_refused_because_sql_was_away_has_its_cdr_when_sql_is_back(world):
+    world.open_for_business()
+    reception = world.daemon.reception
+    away, here = Away(), world.daemon.reception._authoriser._db
+    reception._authoriser._db = away
+    uuid = world.call()
+    world.run(5)
+    assert uuid not in world.sim.channels
+    assert world.cdrs(uuid) == []
+    reception._authoriser._db = here
+    reception.unrecorded.write()
+    record = world.cdr(uuid)
+    assert (record.refusal, record.hangup_cause) == ("unavailable", "NORMAL_TEMPORARY_FAILURE")
+    assert len(reception.unrecorded) == 0
+
+
+class Away:
+    """A database that does not answer."""
+
+    def read(self):
+        raise StoreError("away")
+
+    write = read

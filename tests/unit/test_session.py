@@ -256,13 +256,20 @@ def test_a_leg_nobody_knows_about_is_asked_for_again_and_cut_when_the_paid_secon
     assert commands == [do.WakeAt(ANSWER + 9_500_000)]
     _, commands = step(session, on.Woken(ANSWER + 9_500_000))
     assert commands == [do.Follow(B_LEG)]
-    _, commands = step(session, on.Woken(ANSWER + 60 * S))
+    over_us = ANSWER + 60 * S
+    _, commands = step(session, on.Woken(over_us))
+    assert commands == [do.Follow(B_LEG)]
+    _, commands = step(session, on.LegUnknown(B_LEG, over_us))
+    assert commands == [do.WakeAt(over_us + session.pace.retry_us)]
+    session, commands = step(session, on.LegLives(B_LEG, over_us))
+    assert commands == [do.WakeAt(over_us)]
+    _, commands = step(session, on.Woken(over_us))
     assert commands[0] == do.Cut(B_LEG, HungUpBy.CREDIT)
 
 
 def test_a_call_taken_up_again_sets_a_new_timer_before_removing_what_may_stand():
     session = msgspec.structs.replace(talking(), timer_seq=7)
-    session, commands = resume(session, A_LEG, ANSWER + 5 * S)
+    session, commands = resume(session, ANSWER + 5 * S)
     assert commands == [
         do.MoveTimer(ANSWER + 15 * S, 9, (8, 7, 6)),
         do.WakeAt(ANSWER + 5 * S),
@@ -271,7 +278,7 @@ def test_a_call_taken_up_again_sets_a_new_timer_before_removing_what_may_stand()
 
 def test_a_ringing_call_taken_up_again_waits_for_its_answer():
     session = ringing()
-    assert resume(session, A_LEG, ANSWER) == (session, [])
+    assert resume(session, ANSWER) == (session, [])
 
 
 def test_the_source_of_an_end_is_kept():
@@ -287,7 +294,10 @@ def test_little_credit_is_renewed_later_so_that_calls_hold_less_ahead_of_each_ot
 
 
 def changed(session, now_us, *, granted_s, reserve_s, **more):
-    event = on.CreditChanged(now_us, granted_s, granted_s * 10_000, reserve_s, **more)
+    reckoned = {"before_s": session.granted_s, "held_micros": granted_s * 10_000}
+    event = on.CreditChanged(
+        now_us=now_us, granted_s=granted_s, reserve_s=reserve_s, **(reckoned | more)
+    )
     return step(session, event)
 
 
@@ -353,3 +363,10 @@ def test_a_call_that_ends_by_a_cap_says_so():
     session = step(step(talking(), bound)[0], on.Woken(ANSWER + 14_900_000))[0]
     session, _ = step(session, hung_up(ANSWER + 14_910_000, by=HungUpBy.SWITCH))
     assert session.ending.by is HungUpBy.DAILY_CAP
+
+
+def test_what_was_reckoned_before_a_renewal_gives_nothing_back_after_it():
+    """Seed 41 of the simulation: the renewal stood in the call's mailbox before the news."""
+    session = renewed(talking(), ANSWER + 12 * S, 45, 600)[0]
+    stale = changed(session, ANSWER + 13 * S, granted_s=15, reserve_s=0, before_s=15)
+    assert stale == (session, [])

@@ -224,7 +224,9 @@ def _credit_changed(session: Session, changed: on.CreditChanged) -> Step:
     settled_us = session.answered_us + session.pace.answer_settles_us
     if changed.granted_s < session.granted_s and changed.now_us >= settled_us:
         return _give_back(session, changed)
-    if changed.asks or (session.dry and changed.reserve_s):
+    # Later its timer, in its last second, would fire although it was replaced.
+    in_time = changed.now_us <= session.paid_until_us - session.pace.last_try_us
+    if in_time and (changed.asks or (session.dry and changed.reserve_s)):
         return session, [do.Renew()]
     return _look_ahead(session, changed.now_us, [])
 

@@ -115,7 +115,7 @@ def test_a_new_day_has_its_whole_cap_and_a_call_counts_where_it_began(world):
 def test_a_raised_cap_lets_a_live_call_go_on(world):
     limit(world, daily_cap_micros=200_000)
     uuid = world.call(talk_us=None, ring_us=0)
-    world.run(18.7)
+    world.run(17.7)
     limit(world, daily_cap_micros=400_000)
     world.run(60)
     assert world.cdr(uuid).billed_s == 40

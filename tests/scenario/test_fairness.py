@@ -78,7 +78,7 @@ def test_a_call_alone_with_plenty_of_credit_is_renewed_by_whole_slices(worlds):
 def test_a_top_up_reaches_a_call_on_another_daemon_within_a_second(worlds):
     open_for_business(worlds, 20)
     uuid = worlds[1].call(talk_us=None, ring_us=0)
-    run_together(worlds, 18.7)
+    run_together(worlds, 17.7)
     worlds[0].topup("acme", 10_000_000, "pay-2")
     run_together(worlds, 1)
     (hold,) = worlds[0].holds()

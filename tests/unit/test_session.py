@@ -370,3 +370,10 @@ def test_what_was_reckoned_before_a_renewal_gives_nothing_back_after_it():
     session = renewed(talking(), ANSWER + 12 * S, 45, 600)[0]
     stale = changed(session, ANSWER + 13 * S, granted_s=15, reserve_s=0, before_s=15)
     assert stale == (session, [])
+
+
+def test_credit_that_comes_in_the_last_second_is_too_late():
+    """Seed 5353 of the simulation: a timer in its last second fires though it was replaced."""
+    dry = renewed(talking(reserve_s=0), ANSWER + 12 * S, 15, 0)[0]
+    assert do.Renew() in changed(dry, ANSWER + 13_500_000, granted_s=15, reserve_s=9)[1]
+    assert do.Renew() not in changed(dry, ANSWER + 13_500_001, granted_s=15, reserve_s=9)[1]

@@ -18,7 +18,6 @@ from fsbilling.money import format_micros
 if TYPE_CHECKING:
     from fsbilling.calls.cdr import Cdr
 
-PAGE_ROWS = 1_000
 BOM = "\ufeff".encode()
 
 Command = Callable[..., Any]
@@ -64,9 +63,8 @@ def list_newest(
     with invocation.read() as conn:
         if code is not None:
             account(conn, code)
-        listed = cdrs.newest(
-            conn, account=code, since_us=since, until_us=until, refused=refused, limit=limit
-        )
+        selection = cdrs.Selection(account=code, since_us=since, until_us=until)
+        listed = cdrs.newest(conn, selection, refused=refused, limit=limit)
     if as_json:
         output.dump([fields(cdr) for cdr in listed])
         return
@@ -121,7 +119,8 @@ def export(
     Text that a spreadsheet would run as a formula (it begins with = + - @ or a tab) gets a
     leading apostrophe. All other cells are as 'cdr show --json' has them.
     """
-    from fsbilling.store import cdrs
+    from fsbilling.store.cdr_pages import pages
+    from fsbilling.store.cdrs import Selection
 
     with invocation.database() as database:
         with database.read() as conn:
@@ -129,22 +128,8 @@ def export(
                 account(conn, code)
         click.echo(BOM if bom else b"", nl=False)
         click.echo(_csv([CSV_COLUMNS]), nl=False)
-        after_id = 0
-        while True:
-            # A transaction for each page: a long export must not hold one view of SQL open.
-            with database.read() as conn:
-                page = cdrs.page(
-                    conn,
-                    account=code,
-                    since_us=since,
-                    until_us=until,
-                    after_id=after_id,
-                    limit=PAGE_ROWS,
-                )
+        for page in pages(database, Selection(account=code, since_us=since, until_us=until)):
             click.echo(_csv(csv_cells(cdr) for _, cdr in page), nl=False)
-            if len(page) < PAGE_ROWS:
-                return
-            after_id = page[-1][0]
 
 
 def _csv(rows: Iterable[Iterable[str]]) -> bytes:

@@ -18,6 +18,7 @@ CSV_COLUMNS = (
     "direction",
     *(f"caller_{part}" for part in PARTY_PARTS),
     *(f"callee_{part}" for part in PARTY_PARTS),
+    *(f"rated_caller_{part}" for part in PARTY_PARTS),
     "created_us",
     "created",
     "progress_us",
@@ -47,6 +48,7 @@ CSV_COLUMNS = (
     "uuid",
     "core_uuid",
     "last_leg_uuid",
+    "revision",
 )
 """The names of `fields`, in their order: the export's first line, also when no row follows."""
 
@@ -59,6 +61,7 @@ def fields(cdr: Cdr) -> Fields:
         "direction": cdr.direction,
         **_party("caller", cdr.caller, cdr.caller_region),
         **_party("callee", cdr.callee, cdr.callee_region),
+        **_party("rated_caller", cdr.rated_caller, cdr.rated_caller_region),
         **moment("created", cdr.created_us),
         **moment("progress", cdr.progress_us),
         **moment("answered", cdr.answered_us),
@@ -81,6 +84,7 @@ def fields(cdr: Cdr) -> Fields:
         "uuid": cdr.uuid,
         "core_uuid": cdr.core_uuid,
         "last_leg_uuid": cdr.last_leg_uuid,
+        "revision": cdr.revision,
     }
 
 

@@ -1,4 +1,4 @@
-"""`fsbilling cdr`: call detail records: list, show, export."""
+"""`fsbilling cdr`: call detail records: list, show, export, correct."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fsbilling.cli import output
-from fsbilling.cli.cdr_fields import CSV_COLUMNS, csv_cells, fields
+from fsbilling.cli.cdr_fields import CSV_COLUMNS, csv_cells, fields, revision_fields
 from fsbilling.cli.context import Invocation, Refusal, account, pass_invocation
 from fsbilling.cli.params import MOMENT
+from fsbilling.cli.rerate import rerate
 from fsbilling.money import format_micros
 
 if TYPE_CHECKING:
     from fsbilling.calls.cdr import Cdr
+    from fsbilling.store.revisions import Revision
 
 BOM = "\ufeff".encode()
 
@@ -36,7 +38,10 @@ def _selection(function: Command) -> Command:
 
 @click.group("cdr")
 def command() -> None:
-    """Call detail records: list, show, export."""
+    """Call detail records: list, show, export, correct."""
+
+
+command.add_command(rerate)
 
 
 @command.command("list")
@@ -93,18 +98,26 @@ def list_newest(
 @output.json_option
 @pass_invocation
 def show(invocation: Invocation, uuid: str, switch: str | None, *, as_json: bool) -> None:
-    """Show everything about one call: times, price and why, who ended it."""
-    from fsbilling.store import cdrs
+    """Show everything about one call: times, price and why, earlier prices, who ended it."""
+    from fsbilling.store import cdrs, revisions
 
     with invocation.read() as conn:
-        records = cdrs.find(conn, uuid, switch)
+        records = [
+            (cdr, revisions.history(conn, cdr.switch, cdr.uuid))
+            for cdr in cdrs.find(conn, uuid, switch)
+        ]
     if not records:
         raise Refusal(f"there is no record of call {uuid}; 'fsbilling calls list' shows live ones")
     if as_json:
-        output.dump([fields(cdr) for cdr in records])
+        output.dump(
+            [
+                fields(cdr) | {"earlier": [revision_fields(past) for past in earlier]}
+                for cdr, earlier in records
+            ]
+        )
         return
-    for cdr in records:
-        output.record(_story(cdr))
+    for cdr, earlier in records:
+        output.record([*_story(cdr), *_history(earlier)])
 
 
 @command.command("export")
@@ -166,6 +179,17 @@ def _story(cdr: Cdr) -> list[tuple[str, object]]:
         rows.append(("waived", format_micros(cdr.waived_micros)))
     cause = f"{cdr.hangup_cause} {cdr.sip_cause}".strip()
     return [*rows, ("cause", cause), ("hung up by", cdr.hung_up_by)]
+
+
+def _history(earlier: Iterable[Revision]) -> list[tuple[str, object]]:
+    """The prices that were corrected, the last one first."""
+    return [
+        (
+            f"until {output.when(past.replaced_us)}",
+            f"{format_micros(past.charge_micros)}: {past.explanation}",
+        )
+        for past in reversed([*earlier])
+    ]
 
 
 def _party(cdr: Cdr, side: str) -> str:

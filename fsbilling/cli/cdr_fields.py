@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fsbilling.calls.cdr import Cdr
 from fsbilling.cli.output import Fields, moment, money
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import Region
+
+if TYPE_CHECKING:
+    from fsbilling.store.revisions import Revision
 
 PARTY_PARTS = ("dialled", "kind", "digits", "area_code", "city", "province")
 
@@ -85,6 +90,22 @@ def fields(cdr: Cdr) -> Fields:
         "core_uuid": cdr.core_uuid,
         "last_leg_uuid": cdr.last_leg_uuid,
         "revision": cdr.revision,
+    }
+
+
+def revision_fields(past: Revision) -> Fields:
+    """A price that the call had before; the names are those of `fields`."""
+    return {
+        "revision": past.revision,
+        "billed_s": past.billed_s,
+        **money("charge", past.charge_micros),
+        **money("waived", past.waived_micros),
+        "tariff": past.tariff,
+        "tariff_version": past.tariff_version,
+        "rate_id": past.rate_id,
+        **money("price", past.price_micros_per_min, "_per_min"),
+        "explanation": past.explanation,
+        **moment("replaced", past.replaced_us),
     }
 
 

@@ -45,8 +45,8 @@ _REPLACE = (
 def replace(conn: Connection, corrected: Sequence[tuple[Cdr, Cdr]], at_us: int) -> None:
     """Put each record's new price in the place of its old one, and keep the old one.
 
-    The new record's revision is the next one. Lock the account first. Raises StoreError when a record has been corrected meanwhile: a
-    revision is replaced once (DESIGN rule 4).
+    The new record's revision is the next one. Lock the account first. Raises StoreError when a
+    record has been corrected meanwhile: a revision is replaced once (DESIGN rule 4).
     """
     kept, new = [], []
     for before, after in corrected:

@@ -25,9 +25,6 @@ class Pricelist:
         self.version = version
         self._table = RateTable(rates)
 
-    def __str__(self) -> str:
-        return f"{self.tariff} v{self.version}" if self.version else self.tariff
-
     def terms(self, caller: Party, callee: Party) -> Terms | Refused:
         """Give the terms of a call; refused with `no_rate` when no row matches."""
         rate = self._table.find(caller, callee)

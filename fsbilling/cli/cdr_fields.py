@@ -73,14 +73,7 @@ def fields(cdr: Cdr) -> Fields:
         **moment("ended", cdr.ended_us),
         "end_source": cdr.end_source,
         "duration_us": cdr.duration_us,
-        "billed_s": cdr.billed_s,
-        **money("charge", cdr.charge_micros),
-        **money("waived", cdr.waived_micros),
-        "tariff": cdr.tariff,
-        "tariff_version": cdr.tariff_version,
-        "rate_id": cdr.rate_id,
-        **money("price", cdr.price_micros_per_min, "_per_min"),
-        "explanation": cdr.explanation,
+        **_price(cdr),
         "refusal": cdr.refusal,
         "hangup_cause": cdr.hangup_cause,
         "sip_cause": cdr.sip_cause,
@@ -97,14 +90,7 @@ def revision_fields(past: Revision) -> Fields:
     """A price that the call had before; the names are those of `fields`."""
     return {
         "revision": past.revision,
-        "billed_s": past.billed_s,
-        **money("charge", past.charge_micros),
-        **money("waived", past.waived_micros),
-        "tariff": past.tariff,
-        "tariff_version": past.tariff_version,
-        "rate_id": past.rate_id,
-        **money("price", past.price_micros_per_min, "_per_min"),
-        "explanation": past.explanation,
+        **_price(past),
         **moment("replaced", past.replaced_us),
     }
 
@@ -123,6 +109,19 @@ def _cell(value: object) -> str:
         return ""
     text = str(value)
     return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA_STARTS) else text
+
+
+def _price(priced: Cdr | Revision) -> Fields:
+    return {
+        "billed_s": priced.billed_s,
+        **money("charge", priced.charge_micros),
+        **money("waived", priced.waived_micros),
+        "tariff": priced.tariff,
+        "tariff_version": priced.tariff_version,
+        "rate_id": priced.rate_id,
+        **money("price", priced.price_micros_per_min, "_per_min"),
+        "explanation": priced.explanation,
+    }
 
 
 def _party(side: str, number: Number, region: Region) -> Fields:

@@ -47,7 +47,7 @@ def whatif(
         with database.read() as conn:
             payers = [account(conn, code)] if code is not None else accounts.list_all(conn)
         selection = Selection(account=code, since_us=since, until_us=until)
-        with progress(f"pricing by {pricelist}") as on_progress:
+        with progress(f"pricing by {read}") as on_progress:
             tallies = compare(database, pricelist, selection, on_progress)
     currencies = {payer.code: payer.currency for payer in payers}
     lines = [(payer, currencies[payer], tally) for payer, tally in tallies.items()]

@@ -8,6 +8,8 @@ migrations (`alembic/`); a test compares the two.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -179,6 +181,20 @@ def _party(side: str) -> list[Column[str]]:
     ]
 
 
+def _price() -> list[Column[Any]]:
+    """The columns that a correction changes."""
+    return [
+        _big("billed_s"),
+        _big("charge_micros"),
+        _big("waived_micros"),
+        _text("tariff"),
+        _int("tariff_version"),
+        _big("rate_id"),
+        _big("price_micros_per_min"),
+        _text("explanation"),
+    ]
+
+
 cdr = Table(
     "cdr",
     metadata,
@@ -195,14 +211,7 @@ cdr = Table(
     _big("ended_us"),
     _text("end_source"),
     _big("duration_us"),
-    _big("billed_s"),
-    _big("charge_micros"),
-    _big("waived_micros"),
-    _text("tariff"),
-    _int("tariff_version"),
-    _big("rate_id"),
-    _big("price_micros_per_min"),
-    _text("explanation"),
+    *_price(),
     _text("refusal"),
     _text("hangup_cause"),
     _text("sip_cause"),
@@ -227,14 +236,7 @@ cdr_revision = Table(
     Column("switch", Text, primary_key=True),
     Column("uuid", Text, primary_key=True),
     Column("revision", Integer, primary_key=True, autoincrement=False),
-    _big("billed_s"),
-    _big("charge_micros"),
-    _big("waived_micros"),
-    _text("tariff"),
-    _int("tariff_version"),
-    _big("rate_id"),
-    _big("price_micros_per_min"),
-    _text("explanation"),
+    *_price(),
     _big("replaced_us"),
     ForeignKeyConstraint(["switch", "uuid"], ["cdr.switch", "cdr.uuid"]),
 )

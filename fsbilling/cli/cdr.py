@@ -185,8 +185,9 @@ def _history(earlier: Iterable[Revision]) -> list[tuple[str, object]]:
     """The prices that were corrected, the last one first."""
     return [
         (
-            f"until {output.when(past.replaced_us)}",
-            f"{format_micros(past.charge_micros)}: {past.explanation}",
+            "earlier",
+            f"{format_micros(past.charge_micros)} until {output.when(past.replaced_us)}: "
+            f"{past.explanation}",
         )
         for past in reversed([*earlier])
     ]

@@ -76,7 +76,9 @@ def _summary(found: TableDiff) -> str:
     )
     if not moved:
         return counts
-    return f"{counts}; {len(moved)} prices moved by {moved[0][1]} to {moved[-1][1]}"
+    least, most = moved[0][1], moved[-1][1]
+    span = least if least == most else f"{least} to {most}"
+    return f"{counts}; {len(moved)} prices moved by {span}"
 
 
 def _fields(found: TableDiff) -> output.Fields:
@@ -116,6 +118,6 @@ def _cells(change: RowChange, column: Column) -> tuple[str, str]:
 
 
 def _percent(change: RowChange, column: Column) -> str:
-    """How much a number moved; nothing for text and for what was 0."""
+    """How much an amount moved; nothing for what is no amount or was 0."""
     before, after = (getattr(rate, column.field) for rate in (change.before, change.after))
-    return output.percent(before, after) if isinstance(before, int) and before else ""
+    return output.percent(before, after) if "micros" in column.field and before else ""

@@ -66,7 +66,9 @@ def test_show_tells_the_earlier_price_and_until_when_it_stood(shell, tmp_path):
     told = shell.do("cdr", "show", record(1).uuid)
     assert "std v3" in told
     assert any(
-        line.startswith("until 20") and line.endswith("0.61: std v1 row 2: 61 s = 0.1525")
+        line.startswith("earlier ")
+        and "0.61 until 20" in line
+        and line.endswith(": std v1 row 2: 61 s = 0.1525")
         for line in told.splitlines()
     )
     (shown,) = shell.json("cdr", "show", record(1).uuid)

@@ -25,7 +25,7 @@ from fsbilling.billing.recover import Recovery
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls.pace import Pace
-from fsbilling.clock import US_PER_S, Clock, SystemClock
+from fsbilling.clock import US_PER_S, Clock, SteadyClock, SystemClock
 from fsbilling.config import Config, Metering, Numbering
 from fsbilling.errors import FsbillingError, StoreError, SwitchError
 from fsbilling.numbering.region_table import RegionTable
@@ -54,7 +54,7 @@ class Daemon:
 
     def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
         self.config = config
-        self._clock = clock or SystemClock()
+        self._clock = clock or SteadyClock()
         self.db = Database.open(config.database.url)
         migrations.check(self.db)
         self._links = {switch.name: self._link(config, switch.name) for switch in config.switches}
@@ -79,7 +79,7 @@ class Daemon:
         self._authoriser = Authoriser(
             self.db,
             self._book,
-            clock=self._clock,
+            clock=clock or SystemClock(),
             pace=pace,
             first_slice_s=config.metering.first_slice_s,
         )
@@ -100,6 +100,7 @@ class Daemon:
                 if switch.json_cdr_dir
             },
             clock=self._clock,
+            on_unheld=self._reception.on_unheld,
         )
         self.hook = HookServer(
             config.hook.address,
@@ -179,7 +180,7 @@ class Daemon:
             switch.password,
             on_event=partial(self._on_event, name),
             on_up=partial(self._on_up, name),
-            on_down=lambda: None,
+            on_down=partial(self._on_down, name),
         )
 
     def _on_event(self, switch: str, event: ChannelEvent) -> None:
@@ -188,6 +189,9 @@ class Daemon:
     def _on_up(self, switch: str) -> None:
         if self._sweep(switch, take_up=True):
             self._greenlets.spawn(self._look_again, switch)
+
+    def _on_down(self, switch: str) -> None:
+        self.meter.lost(switch)
 
     def _look_again(self, switch: str) -> None:
         gevent.sleep(SECOND_LOOK_S)

@@ -64,7 +64,12 @@ class Daemon:
             node_of_core=lambda _core: SWITCH,
         )
         self.recovery = Recovery(
-            world.db, self.meter, nodes, witnesses=world.witnesses, clock=world.clock
+            world.db,
+            self.meter,
+            nodes,
+            witnesses=world.witnesses,
+            clock=world.clock,
+            on_unheld=self.reception.on_unheld,
         )
 
     def next_due_us(self) -> int | None:

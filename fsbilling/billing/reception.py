@@ -110,13 +110,18 @@ class Reception:
         key = (switch, channel.variable("fsbilling_call") or channel.uuid)
         match event.name:
             case "CHANNEL_CREATE":
-                if self._is_originated(key, channel):
-                    self._meter.run(key, lambda: self._originated(key, channel))
+                self.on_unheld(switch, channel)
             case "CHANNEL_ANSWER" if self._meter.bills_leg(key, channel.uuid):
                 self._meter.post(key, Answered(channel.answered_us or event.at_us))
             case "CHANNEL_HANGUP_COMPLETE":
                 ending = read_ending(channel, source=EndSource.EVENT, at_us=event.at_us)
                 self._meter.post(key, ending)
+
+    def on_unheld(self, switch: str, channel: Channel) -> None:
+        """Take a channel that names its payer and has no hold: just made, or found by a sweep."""
+        key = (switch, channel.variable("fsbilling_call") or channel.uuid)
+        if self._is_originated(key, channel):
+            self._meter.run(key, lambda: self._originated(key, channel))
 
     def _reject_nameless(self, switch: str, event: ChannelEvent) -> None:
         """End a dialler's call whose `origination_uuid` is no UUID: it could not be guarded."""
@@ -180,11 +185,18 @@ class Reception:
                 node.kill(uuid, refusal_cause(verdict))
                 return
             if verdict.session is not None:
-                self._meter.adopt(msgspec.structs.replace(verdict.session, self_armed=False))
+                self._take_charge(switch, verdict.session, channel)
                 _log_authorised(verdict.session)
                 node.mark(uuid, _originated_marks(verdict.session, channel))
         except SwitchError as fault:
             log.warning("switch not told", call_uuid=uuid, command="originate", fault=str(fault))
+
+    def _take_charge(self, switch: str, session: Session, channel: Channel) -> None:
+        if channel.answered_us and not session.answered_us:
+            # It was answered while nobody listened: it begins to be paid for here.
+            self._meter.begin(session, self._meter.now_us(switch))
+        else:
+            self._meter.adopt(msgspec.structs.replace(session, self_armed=False))
 
 
 def _passage(target: str) -> Variables:

@@ -183,14 +183,11 @@ def _story(cdr: Cdr) -> list[tuple[str, object]]:
 
 def _history(earlier: Iterable[Revision]) -> list[tuple[str, object]]:
     """The prices that were corrected, the last one first."""
-    return [
-        (
-            "earlier",
-            f"{format_micros(past.charge_micros)} until {output.when(past.replaced_us)}: "
-            f"{past.explanation}",
-        )
-        for past in reversed([*earlier])
-    ]
+    rows: list[tuple[str, object]] = []
+    for past in reversed([*earlier]):
+        stood = f"{format_micros(past.charge_micros)} until {output.when(past.replaced_us)}"
+        rows.append(("earlier", f"{stood}: {past.explanation}"))
+    return rows
 
 
 def _party(cdr: Cdr, side: str) -> str:

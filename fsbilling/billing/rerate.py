@@ -1,7 +1,7 @@
 """Correct what recorded calls were charged, after a table was corrected.
 
 The calls of one account are corrected a few at a time, each batch in one transaction that locks
-the account for some milliseconds, as a live call does when it settles. So live calls go on
+the account for about 10 ms, as a live call does when it settles. So live calls go on
 beside it, and a run that was interrupted is finished by the next one: a call whose price is
 right is left alone.
 """
@@ -28,7 +28,7 @@ from fsbilling.store.cdrs import Selection
 from fsbilling.store.engine import Database
 
 BATCH_CALLS = 50
-"""Calls of one account that are corrected in one transaction: some milliseconds of its lock."""
+"""Calls of one account that are corrected in one transaction: about 10 ms of its lock."""
 
 MAX_WAITING = 100_000
 """Calls remembered for a second try, when all that gives money back has been posted."""

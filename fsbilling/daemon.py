@@ -6,6 +6,7 @@ the same code. The process must be monkey-patched by gevent before this module i
 
 from __future__ import annotations
 
+import resource
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -52,6 +53,8 @@ WATCH_S = 0.5
 REFUSALS_S = 1
 IDLE_S = 60.0
 DRAIN_S = 5.0
+OTHER_DESCRIPTORS = 256
+"""Open files besides the hook's connections: the database's, the links', the log."""
 
 
 class Daemon:
@@ -315,9 +318,23 @@ def plan_of(numbering: Numbering) -> NumberPlan:
     return NumberPlan(home_area_code=numbering.home_area_code, emergency=numbering.emergency)
 
 
+def allow_descriptors(count: int) -> None:
+    """Raise this process's soft limit of open files to `count`, as far as the hard one lets it.
+
+    A shell's stock 1,024 would be used up by silent peers of the hook, and the database and the
+    switch could then not be reached.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        within = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (within, hard))
+
+
 def serve(config: Config, reread: Callable[[], Config]) -> None:
     """Run a daemon until it is told to stop; SIGHUP rereads the configuration with `reread`."""
     logs.configure(config.log)
+    # Twice: those who are refused or gave their place away are not gone at once.
+    allow_descriptors(2 * config.hook.max_connections + OTHER_DESCRIPTORS)
     daemon = Daemon(config)
     gevent.signal_handler(signal.SIGHUP, _rereader(daemon, reread))
     daemon.run()

@@ -217,7 +217,7 @@ class World:
         with self.db.read() as conn:
             if uuid is not None:
                 return cdrs.find(conn, uuid)
-            return [row.cdr for row in cdrs.page(conn)]
+            return [cdr for _, cdr in cdrs.page(conn)]
 
     def cdr(self, uuid):
         (only,) = self.cdrs(uuid)

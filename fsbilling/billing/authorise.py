@@ -201,6 +201,8 @@ class Authoriser:
             callee=attempt.callee,
             caller_region=self._region(attempt.caller),
             callee_region=self._region(attempt.callee),
+            rated_caller=attempt.rated_caller,
+            rated_caller_region=self._region(attempt.rated_caller),
             created_us=attempt.created_us,
         )
 

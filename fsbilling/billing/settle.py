@@ -7,7 +7,7 @@ from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import settled_cdr
-from fsbilling.ledger.entry import EntryKind
+from fsbilling.ledger.entry import EntryKind, call_ref
 from fsbilling.store import accounts, cdrs, entries, holds
 from fsbilling.store.engine import Database
 
@@ -35,7 +35,7 @@ def settle(db: Database, session: Session, ending: HungUp, *, now_us: int) -> Cd
                 account.account_id,
                 kind=EntryKind.CHARGE,
                 amount_micros=-cdr.charge_micros,
-                ref=f"{call.switch}/{call.uuid}",
+                ref=call_ref(call.switch, call.uuid),
                 note=cdr.explanation,
                 at_us=now_us,
             )

@@ -22,7 +22,7 @@ NO_LIMIT = -1
 """What the word `none` means where a limit is given."""
 
 
-def _parameter(name: str, read: Callable[[str], T]) -> Callable[[str], T]:
+def parameter(name: str, read: Callable[[str], T]) -> Callable[[str], T]:
     """Make a click type of a function whose ValueError is a sentence for a person."""
 
     def convert(text: str) -> T:
@@ -79,12 +79,12 @@ def _line(text: str) -> Line:
     return parse_line(text)
 
 
-AMOUNT = _parameter("amount", parse_micros)
-POSITIVE_AMOUNT = _parameter("amount", _positive_micros)
-LIMIT = _parameter("amount", _limit_micros)
-LIMIT_OR_NONE = _parameter("amount", _or_none(_limit_micros))
-COUNT_OR_NONE = _parameter("count", _or_none(_count))
-MOMENT = _parameter("iso-time", parse_us)
-TARIFF_NAME = _parameter("name", _tariff_name)
-SERVICE_TARIFF = _parameter("service=name", _service_tariff)
-LINE = _parameter("kind:value", _line)
+AMOUNT = parameter("amount", parse_micros)
+POSITIVE_AMOUNT = parameter("amount", _positive_micros)
+LIMIT = parameter("amount", _limit_micros)
+LIMIT_OR_NONE = parameter("amount", _or_none(_limit_micros))
+COUNT_OR_NONE = parameter("count", _or_none(_count))
+MOMENT = parameter("iso-time", parse_us)
+TARIFF_NAME = parameter("name", _tariff_name)
+SERVICE_TARIFF = parameter("service=name", _service_tariff)
+LINE = parameter("kind:value", _line)

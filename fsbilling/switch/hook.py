@@ -20,12 +20,13 @@ from greenswitch.esl import OutboundSession
 from fsbilling.errors import SwitchError
 from fsbilling.switch.channel import Channel
 from fsbilling.switch.connection import Connection
+from fsbilling.switch.frame import Frame
 
 log = structlog.get_logger(__name__)
 
 MAX_CONNECTIONS = 200
-BACKLOG = 1_024
-"""Connections the kernel keeps for us; beyond it a call waits a second for its SYN's repetition."""
+BACKLOG = 4_096
+"""Connections the kernel keeps for us; beyond it a call waits seconds for its SYN's repetition."""
 MAX_HEADER_BYTES = 256 << 10
 MAX_BODY_BYTES = 4 << 10
 """Anybody may connect, so a peer gets less than the switch we connect to ourselves: a `connect`
@@ -68,6 +69,12 @@ class HookSession(Connection, OutboundSession):  # type: ignore[misc] # greenswi
 
     max_header_bytes = MAX_HEADER_BYTES
     max_body_bytes = MAX_BODY_BYTES
+
+    def handle_event(self, frame: Frame) -> None:
+        """Take replies only: we subscribe to nothing, so more frames than that are a flood."""
+        if frame.content_type not in {"command/reply", "text/disconnect-notice"}:
+            raise SwitchError(f"a frame that nobody asked for: {frame.content_type[:40]!r}")
+        super().handle_event(frame)
 
     def ask(self, timeout_s: float) -> Channel:
         """Learn which channel this is; raises SwitchError."""

@@ -34,6 +34,8 @@ def ringing(*, granted_s=15, reserve_s=600, pace=PACE):
         callee=number,
         caller_region=UNKNOWN_REGION,
         callee_region=UNKNOWN_REGION,
+        rated_caller=number,
+        rated_caller_region=UNKNOWN_REGION,
         created_us=ANSWER - 5 * S,
     )
     terms = Terms(tariff="std", version=1, rate=Rate(rate_micros_per_min=600_000))

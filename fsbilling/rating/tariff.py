@@ -1,0 +1,134 @@
+"""One version of a tariff, ready to price: its rows, its plan, its bands laid out in time."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from fsbilling.rating.party import ANY, Party
+from fsbilling.rating.plan import PLAIN, LevelMode, LevelUnit, Plan
+from fsbilling.rating.rate import Rate
+from fsbilling.rating.schedule import NO_CALENDAR, Calendar, Edges, Schedule, band_at
+from fsbilling.rating.table import RateTable
+from fsbilling.rating.terms import S_PER_LEVEL_MIN, Terms
+
+MAX_TERMS: Final = 4_096
+"""Terms kept for the calls that share them."""
+
+
+class Volume(msgspec.Struct, frozen=True):
+    """What an account's calls by one tariff came to in a month, of the tariff's local time.
+
+    Attributes:
+        billed_s: Their billed seconds, included ones too.
+        calls: How many were billed at all: connected, and not free by grace.
+    """
+
+    billed_s: int = 0
+    calls: int = 0
+
+
+NO_VOLUME: Final = Volume()
+
+
+class Tariff:
+    """Gives calls their terms.
+
+    Raises InputError when two rows tie.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: int,
+        rates: Iterable[Rate],
+        plan: Plan = PLAIN,
+        calendar: Calendar = NO_CALENDAR,
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.plan = plan
+        self.schedule = Schedule(plan, calendar)
+        self._table = RateTable(rates, plan.zones)
+        self._terms: dict[tuple[object, ...], Terms] = {}
+
+    def terms(
+        self, origin: Party, destination: Party, at_us: int, volume: Volume = NO_VOLUME
+    ) -> Terms | None:
+        """Give the terms of a call that starts at `at_us`, or None when no row matches it.
+
+        `volume` is that of the month before this call; a plan without levels does not ask for it.
+        """
+        rows = self._table.rows(origin, destination)
+        if not rows:
+            return None
+        used_s = 0
+        levels: tuple[int, ...] = ()
+        if len(rows) > 1 and self.plan.levels:
+            rows, used_s = self._reached(rows, volume)
+            levels = tuple(row.level_from for row in rows)
+        edges: Edges = ()
+        band = ANY
+        if self.plan.bands and (len(rows) > 1 or rows[0].band != ANY):
+            edges = self.schedule.edges(at_us)
+            band = band_at(edges, at_us)
+        key = (rows[0].match, band, edges[0][0] if edges else 0, levels, used_s)
+        terms = self._terms.get(key)
+        if terms is None:
+            terms = self._lay_out(rows, edges, at_us, used_s)
+            if len(self._terms) >= MAX_TERMS:
+                self._terms.clear()
+            self._terms[key] = terms
+        return terms
+
+    def level_at(self, volume: Volume) -> int:
+        """Give the highest `level_from` of any row that a volume reaches."""
+        place = bisect_right(self._table.levels, self._counted(volume)) - 1
+        return self._table.levels[max(place, 0)]
+
+    def _counted(self, volume: Volume) -> int:
+        """Give a volume in the plan's unit, whole ones."""
+        if self.plan.levels is not None and self.plan.levels.of is LevelUnit.CALLS:
+            return volume.calls
+        return volume.billed_s // S_PER_LEVEL_MIN
+
+    def _reached(self, rows: tuple[Rate, ...], volume: Volume) -> tuple[tuple[Rate, ...], int]:
+        """Drop the levels that the call cannot come to; rows are ordered by band and level."""
+        levels = self.plan.levels
+        graduated = (
+            levels is not None
+            and levels.mode is LevelMode.GRADUATED
+            and levels.of is LevelUnit.MINUTES
+        )
+        reached = self._counted(volume)
+        current = {row.band: row.level_from for row in rows if row.level_from <= reached}
+        kept = tuple(
+            row
+            for row in rows
+            if row.level_from == current.get(row.band)
+            or (graduated and row.level_from > current.get(row.band, 0))
+        )
+        return kept, volume.billed_s if graduated else 0
+
+    def _lay_out(self, rows: tuple[Rate, ...], edges: Edges, at_us: int, used_s: int) -> Terms:
+        priced = {row.band for row in rows}
+        turns: list[tuple[int, str]] = []
+        for at_s, band in edges:
+            own = band if band in priced else ANY
+            if not turns or turns[-1][1] != own:
+                turns.append((at_s, own))
+        terms = Terms(
+            tariff=self.name,
+            version=self.version,
+            rate=rows[0],
+            others=rows[1:],
+            edges=tuple(turns) if len(turns) > 1 or priced - {ANY} else (),
+            used_s=used_s,
+            precision_micros=self.plan.precision_micros,
+        )
+        rate = terms.start_rate(at_us)
+        others = tuple(row for row in rows if row is not rate)
+        return msgspec.structs.replace(terms, rate=rate, others=others)

@@ -141,7 +141,8 @@ def test_a_short_number_is_never_taken_for_a_foreign_one(kind, digits, form):
 
 def test_a_party_keeps_its_region():
     number = Number("075583765566", NumberKind.LANDLINE, "8675583765566")
-    assert Party.of(number, SHENZHEN) == SHENZHEN_LANDLINE
+    assert Party.of(number, SHENZHEN) == Party("8675583765566", SHENZHEN, "landline")
+    assert Party.of(number, SHENZHEN, kind="call_centre").kind == "call_centre"
 
 
 @pytest.mark.parametrize(
@@ -162,6 +163,8 @@ def test_a_party_keeps_its_region():
         ("province:内蒙古自治区", "province:内蒙古"),
         ("province:广西壮族自治区", "province:广西"),
         ("province:香港特别行政区", "province:香港"),
+        ("zone: delta_1", "zone:delta_1"),
+        ("Zone:珠三角", "zone:珠三角"),
     ],
 )
 def test_each_match_has_one_written_form(written, form):
@@ -187,6 +190,10 @@ def test_each_match_has_one_written_form(written, form):
         ("city:深圳", "not a match"),
         ("prefix:area:0755", "not a match"),
         (":86755", "not a match"),
+        ("zone:", "not a name"),
+        ("zone:a b", "not a name"),
+        ("zone:-a", "not a name"),
+        (f"zone:{'x' * 33}", "not a name"),
     ],
 )
 def test_a_match_that_cannot_be_meant_is_refused_with_what_to_write(written, reason):

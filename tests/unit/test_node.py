@@ -105,7 +105,9 @@ def test_variables_are_set_in_one_command(switch, node):
         node.mark(UUID, {"a": "b"})
 
 
-@pytest.mark.parametrize("value", ["a;b=c", "a\nb", "'a'", "a\\", "${system ls}", "a\x00", '"', "\udcff"])
+@pytest.mark.parametrize(
+    "value", ["a;b=c", "a\nb", "'a'", "a\\", "${system ls}", "a\x00", '"', "\udcff"]
+)
 def test_a_value_that_would_be_read_as_more_is_refused(switch, node, value):  # rule 7
     with pytest.raises(SwitchError):
         node.mark(UUID, {"a": value})

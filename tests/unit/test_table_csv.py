@@ -109,7 +109,11 @@ def test_unknown_doubled_and_missing_columns_are_named():
         ("next_increment_s", "86401", "must be from 1 to 86400 seconds"),
         ("grace_s", "3601", "must be from 0 to 3600 seconds"),
         ("origin", "area:755", "'755' is not an area code; write it with its 0, like 0755 or 010"),
-        ("callee_kind", "fax", "'fax' is none of *, 400, call_centre, extension, international, landline, mobile, short"),
+        (
+            "callee_kind",
+            "fax",
+            "'fax' is none of *, 400, call_centre, extension, international, landline, mobile, short",
+        ),
         ("relation", "near", "'near' is none of *, elsewhere, same_city, same_province"),
         ("level_from", "1.5", "'1.5' is not a whole number of minutes or calls"),
         ("level_from", "1000000001", "must be from 0 to 1000000000"),

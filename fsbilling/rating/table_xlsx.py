@@ -66,7 +66,9 @@ def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
         sheet = book.worksheets[0]
         sheet.reset_dimensions()
         for line, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
-            yield line, [_text(cell) for cell in cells[:MAX_COLUMNS]]
+            texts = [_text(cell) for cell in cells[:MAX_COLUMNS]]
+            # A sheet stores no empty cells at a row's end.
+            yield line, texts + [""] * (len(COLUMNS) - len(texts))
     except _UNREADABLE as fault:
         raise _unreadable(f"not a workbook that can be read: {fault}"[:200]) from None
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from fsbilling.rating.party import ANY, Party
-from fsbilling.rating.plan import PLAIN, LevelMode, LevelUnit, Plan
+from fsbilling.rating.plan import PLAIN, LevelMode, Levels, LevelUnit, Plan
 from fsbilling.rating.rate import Rate
 from fsbilling.rating.schedule import NO_CALENDAR, Calendar, Edges, Schedule, band_at
 from fsbilling.rating.table import RateTable
@@ -53,6 +53,8 @@ class Tariff:
         self.plan = plan
         self.schedule = Schedule(plan, calendar)
         self._table = RateTable(rates, plan.zones)
+        # A call that is counted as one cannot come to a further level while it lasts.
+        self._graduated = plan.levels == Levels(LevelUnit.MINUTES, LevelMode.GRADUATED)
         self._terms: dict[tuple[object, ...], Terms] = {}
 
     def terms(
@@ -65,53 +67,41 @@ class Tariff:
         rows = self._table.rows(origin, destination)
         if not rows:
             return None
-        used_s = 0
-        levels: tuple[int, ...] = ()
-        if len(rows) > 1 and self.plan.levels:
-            rows, used_s = self._reached(rows, volume)
-            levels = tuple(row.level_from for row in rows)
+        level = self.level_at(volume)
+        used_s = volume.billed_s if self._graduated and len(rows) > 1 else 0
         edges: Edges = ()
         band = ANY
         if self.plan.bands and (len(rows) > 1 or rows[0].band != ANY):
             edges = self.schedule.edges(at_us)
             band = band_at(edges, at_us)
-        key = (rows[0].match, band, edges[0][0] if edges else 0, levels, used_s)
+        key = (rows[0].match, band, edges[0][0] if edges else 0, level, used_s)
         terms = self._terms.get(key)
         if terms is None:
-            terms = self._lay_out(rows, edges, at_us, used_s)
+            terms = self._lay_out(self._reached(rows, level), edges, at_us, used_s)
             if len(self._terms) >= MAX_TERMS:
                 self._terms.clear()
             self._terms[key] = terms
         return terms
 
     def level_at(self, volume: Volume) -> int:
-        """Give the highest `level_from` of any row that a volume reaches."""
-        place = bisect_right(self._table.levels, self._counted(volume)) - 1
-        return self._table.levels[max(place, 0)]
+        """Give the highest `level_from` of any row that a volume reaches; 0 without levels."""
+        levels = self._table.levels
+        if self.plan.levels is None or len(levels) == 1:
+            return 0
+        counted = volume.billed_s // S_PER_LEVEL_MIN
+        if self.plan.levels.of is LevelUnit.CALLS:
+            counted = volume.calls
+        return levels[bisect_right(levels, counted) - 1]
 
-    def _counted(self, volume: Volume) -> int:
-        """Give a volume in the plan's unit, whole ones."""
-        if self.plan.levels is not None and self.plan.levels.of is LevelUnit.CALLS:
-            return volume.calls
-        return volume.billed_s // S_PER_LEVEL_MIN
-
-    def _reached(self, rows: tuple[Rate, ...], volume: Volume) -> tuple[tuple[Rate, ...], int]:
+    def _reached(self, rows: tuple[Rate, ...], level: int) -> tuple[Rate, ...]:
         """Drop the levels that the call cannot come to; rows are ordered by band and level."""
-        levels = self.plan.levels
-        graduated = (
-            levels is not None
-            and levels.mode is LevelMode.GRADUATED
-            and levels.of is LevelUnit.MINUTES
-        )
-        reached = self._counted(volume)
-        current = {row.band: row.level_from for row in rows if row.level_from <= reached}
-        kept = tuple(
+        current = {row.band: row.level_from for row in rows if row.level_from <= level}
+        return tuple(
             row
             for row in rows
             if row.level_from == current.get(row.band)
-            or (graduated and row.level_from > current.get(row.band, 0))
+            or (self._graduated and row.level_from > level)
         )
-        return kept, volume.billed_s if graduated else 0
 
     def _lay_out(self, rows: tuple[Rate, ...], edges: Edges, at_us: int, used_s: int) -> Terms:
         priced = {row.band for row in rows}

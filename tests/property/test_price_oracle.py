@@ -255,12 +255,12 @@ def test_more_included_seconds_never_cost_more(case, seconds, more_s):
     st.lists(st.one_of(st.integers(-1, 100), st.integers(0, 10 * S)), min_size=1, max_size=6),
     st.integers(-1, 200),
 )
-def test_affordable_is_the_largest_number_of_seconds_within_the_credit(case, credits, limit_s):
+def test_affordable_is_the_largest_number_of_seconds_within_the_credit(case, some_micros, limit_s):
     terms = case.terms
     start = oracle_row(case, 0)
     prices = oracle_prices(case, 300)
     costs = [oracle_micros(case, start, prices, Fraction(n)) for n in range(limit_s + 1)]
-    for credit_micros in [*credits, *costs[::37], *(cost - 1 for cost in costs[::41])]:
+    for credit_micros in [*some_micros, *costs[::37], *(cost - 1 for cost in costs[::41])]:
         expected = max((n for n, cost in enumerate(costs) if cost <= credit_micros), default=0)
         got = affordable_s(terms, case.answered_us, credit_micros, limit_s, case.included_s)
         assert got == expected

@@ -139,7 +139,7 @@ def test_a_price_per_hour_stands_in_for_one_per_minute():
     assert parse(b"price_per_hour\n12\n") == [
         Rate(rate_micros_per_min=0, rate_micros_per_hour=12_000_000)
     ]
-    assert faults("price_per_min,price_per_hour\n0.1,\n,\n") == [
+    assert faults("price_per_min,price_per_hour,grace_s\n0.1,,1\n,,1\n") == [
         "line 3, column price_per_min: '' is not an amount; write it like 0.15"
     ]
 

@@ -157,7 +157,8 @@ def _billed_within_s(
     for row, seconds in terms.pieces(answered_us, billed_s, end_s):
         usage = row.hour_micros * seconds
         if usage > left:
-            return billed_s + left // row.hour_micros
+            billed_s += left // row.hour_micros
+            break
         left -= usage
         billed_s += seconds
     return billed_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,9 @@ def test_a_party_keeps_its_region():
         ("+86755", "prefix:86755"),
         ("prefix:+86755", "prefix:86755"),
         ("prefix:4001234567", "prefix:4001234567"),
+        ("prefix:861380013800012", "prefix:861380013800012"),
+        ("86", "prefix:86"),
+        ("8", "prefix:8"),
         (" Area : 0755 ", "area:0755"),
         ("area:010", "area:010"),
         ("province:广东", "province:广东"),
@@ -198,4 +202,32 @@ def test_each_match_has_one_written_form(written, form):
 )
 def test_a_match_that_cannot_be_meant_is_refused_with_what_to_write(written, reason):
     with pytest.raises(ValueError, match=reason):
+        parse_match(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        (
+            "广东",
+            (
+                "'广东' is not a match; write *, prefix:86755, area:0755, province:广东 or "
+                "the name of a zone like zone:delta"
+            ),
+        ),
+        (
+            "0755",
+            (
+                "prefix '0755' starts with 0; write the international form (86755 for 0755), "
+                "or area:0755"
+            ),
+        ),
+        ("prefix:x", "prefix 'x' must be 1 to 15 digits"),
+        ("area:755", "'755' is not an area code; write it with its 0, like 0755 or 010"),
+        ("province:广冬", "'广冬' is not a province; write it like 广东 or 广东省"),
+        ("zone:!", "'!' is not a name; write letters, digits, _ and -, at most 32"),
+    ],
+)
+def test_a_refused_match_is_told_in_full(written, reason):
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
         parse_match(written)

@@ -72,7 +72,9 @@ def test_zones_match_the_caller_too():
 
 def test_two_zones_of_one_column_that_share_a_member_tie():
     rows = [Rate(destination=form, rate_micros_per_min=0) for form in ("zone:delta", "zone:unused")]
-    with pytest.raises(InputError, match="area:0755 is in zone:delta and in zone:unused"):
+    with pytest.raises(
+        InputError, match="two rates tie: area:0755 is in zone:delta and in zone:unused"
+    ):
         RateTable(rows, ZONES)
     apart = [
         Rate(destination="zone:delta", rate_micros_per_min=0),
@@ -150,6 +152,10 @@ def test_rows_of_one_match_come_by_band_and_level():
         ("b", 0),
     ]
     assert RateTable(rows).levels == [0, 50]
+
+
+def test_no_row_gives_no_rows():
+    assert RateTable([]).rows(SHENZHEN, BEIJING) == ()
 
 
 def test_rows_that_tie_in_band_and_level_are_a_fault():

@@ -109,6 +109,11 @@ class Daemon:
             max_connections=config.hook.max_connections,
         )
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether every switch of the configuration is reached."""
+        return all(link.is_up for link in self._links.values())
+
     def start(self) -> None:
         """Load what the hook needs, then open the doors. Raises FsbillingError or OSError."""
         self._book.refresh()
@@ -160,7 +165,10 @@ class Daemon:
     def apply(self, config: Config) -> None:
         """Take over a changed configuration; calls that live keep the pace they started with."""
         logs.configure(config.log)
-        self._authoriser.adjust(pace_of(config.metering), config.metering.first_slice_s)
+        metering = config.metering
+        pace = pace_of(metering)
+        self._authoriser.adjust(pace, metering.first_slice_s)
+        self.meter.adjust(pace, metering.slice_s, WarningSound(metering.warn_sound))
         self.config = config
 
     def _link(self, config: Config, name: str) -> Link:

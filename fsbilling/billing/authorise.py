@@ -5,18 +5,19 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection
 
-from fsbilling.billing.attempt import SERVICE_400, Attempt
+from fsbilling.billing.attempt import Attempt
+from fsbilling.billing.objection import objection, tariff_of
 from fsbilling.billing.payer import Payer, find_payer
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.tariff_book import TariffBook
-from fsbilling.calls.call import Call
+from fsbilling.calls.call import SERVICE_400, Call
 from fsbilling.calls.pace import Pace
 from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import refused_cdr
 from fsbilling.clock import Clock
 from fsbilling.credit.account import Account
-from fsbilling.credit.slice import can_start, next_grant
-from fsbilling.errors import Refused
+from fsbilling.credit.slice import next_grant
+from fsbilling.errors import Refused, StoreError
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import UNKNOWN_REGION, Region
 from fsbilling.numbering.region_table import RegionTable
@@ -28,6 +29,7 @@ from fsbilling.store.engine import Database
 REFUSAL_CAUSES = {
     "no_credit": "OUTGOING_CALL_BARRED",
     "suspended": "OUTGOING_CALL_BARRED",
+    "bad_number": "INVALID_NUMBER_FORMAT",
     "unknown_number": "UNALLOCATED_NUMBER",
     "no_tariff": "NO_ROUTE_DESTINATION",
     "no_rate": "NO_ROUTE_DESTINATION",
@@ -81,35 +83,27 @@ class Authoriser:
         """
         with self._db.read() as conn:
             payer = find_payer(conn, attempt)
-            account = None if isinstance(payer, Refused) else accounts.find(conn, payer.account)
         if isinstance(payer, Refused):
             return self._refuse(attempt, "", payer)
-        if payer.pays_already:
-            return Authorised(None, payer.target)
-        if account is None:
-            unknown = Refused("unknown_payer", f"there is no account {payer.account}")
-            return self._refuse(attempt, "", unknown)
-        terms = self._terms(attempt, account)
+        if payer.paid_call is not None:
+            if attempt.service == SERVICE_400:
+                return Authorised(None, payer.target)
+            # A transferred leg shows the number it was dialled as, not who pays for the call.
+            attempt = msgspec.structs.replace(attempt, caller=payer.paid_call.caller)
+        terms = self.quote(attempt, payer.account)
         if isinstance(terms, Refused):
-            return self._refuse(attempt, account.code, terms)
+            return self._refuse(attempt, payer.account.code, terms)
         with self._db.write() as conn:
             verdict = self._hold(conn, attempt, payer, terms)
         if isinstance(verdict, Refused):
-            return self._refuse(attempt, account.code, verdict)
+            return self._refuse(attempt, payer.account.code, verdict)
         return verdict
 
     def quote(self, attempt: Attempt, account: Account) -> Terms | Refused:
         """Say on which terms the attempt would be priced, without holding anything."""
-        return self._terms(attempt, account)
-
-    def _terms(self, attempt: Attempt, account: Account) -> Terms | Refused:
-        tariff = account.tariffs.get(attempt.service)
-        if tariff is None:
-            return Refused(
-                "no_tariff",
-                f"account {account.code} has no tariff for service {attempt.service}; "
-                f"fsbilling account set {account.code} --tariff {attempt.service}=NAME",
-            )
+        tariff = tariff_of(account, attempt.service)
+        if isinstance(tariff, Refused):
+            return tariff
         caller, callee = attempt.rated_caller, attempt.callee
         return self._book.terms(
             tariff, self._party(caller), self._party(callee), self._clock.now_us()
@@ -124,14 +118,16 @@ class Authoriser:
         held = holds.find(conn, attempt.switch, attempt.uuid)
         if held is not None:
             return self._standing(attempt, payer, held)
-        account = accounts.lock(conn, payer.account)
+        if cdrs.is_settled(conn, attempt.switch, attempt.uuid):
+            # A Call-ID or an originate may choose the UUID; a second call has no CDR to go to.
+            return Refused("uuid_used", f"a call with UUID {attempt.uuid} was billed before")
+        account = accounts.lock(conn, payer.account.code)
         now_us = self._clock.now_us()
         if account is None:
-            return Refused("unknown_payer", f"there is no account {payer.account}")
-        if account.suspended:
-            return Refused("suspended", f"account {account.code} is suspended")
-        if not can_start(terms, answered_us=now_us, free_micros=account.free_micros):
-            return Refused("no_credit", f"account {account.code} has no free credit; top it up")
+            return Refused("unknown_payer", f"account {payer.account.code} is gone")
+        refused = objection(account, terms, now_us)
+        if refused is not None:
+            return refused
         grant = next_grant(
             terms,
             answered_us=now_us,
@@ -153,7 +149,9 @@ class Authoriser:
             seen_us=now_us,
             timer_seq=0,
         )
-        holds.place(conn, hold)
+        if not holds.place(conn, hold):
+            # The same channel asked twice at once, and the other answer was first.
+            raise StoreError(f"call {attempt.uuid} is being authorised already")
         session = session_of(hold, self._pace)
         return Authorised(msgspec.structs.replace(session, reserve_s=grant.reserve_s), payer.target)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from fsbilling.calls.cdr import EndSource
 from fsbilling.calls.event import HungUp
-from fsbilling.switch.channel import Channel
+from fsbilling.switch.channel import Channel, is_uuid
 
-TRANSFERS = frozenset({"BLIND_TRANSFER", "ATTENDED_TRANSFER"})
+TRANSFERS = frozenset({"BLIND_TRANSFER", "ATTENDED_TRANSFER", "PICKED_OFF"})
 """Causes and endpoint dispositions of a leg that left by a transfer (mod_sofia, sofia.c)."""
+
+MARKS = ("transfer_to", "transfer_disposition")
+"""Variables that only a transfer leaves; the hang-up cause alone says nothing (tried live)."""
 
 
 def read_ending(channel: Channel, *, source: EndSource, at_us: int = 0) -> HungUp:
     """Give the end of a leg; `at_us` stands in for a hang-up stamp that is missing."""
-    dispositions = {channel.hangup_cause, channel.variable("endpoint_disposition")}
     return HungUp(
         leg_uuid=channel.uuid,
         ended_us=channel.hungup_us or at_us,
@@ -22,6 +24,25 @@ def read_ending(channel: Channel, *, source: EndSource, at_us: int = 0) -> HungU
         sip_cause=channel.sip_cause,
         by=channel.hung_up_by(),
         source=source,
-        other_leg_uuid=channel.other_leg_uuid,
-        transferred=not TRANSFERS.isdisjoint(dispositions),
+        other_leg_uuid=channel.other_leg_uuid or _bonded_leg(channel),
+        transferred=_may_have_left_another(channel),
+    )
+
+
+def _bonded_leg(channel: Channel) -> str:
+    """Give the leg it was calling when it left: it had no answer, so it was never bridged."""
+    uuid = channel.variable("originate_signal_bond")
+    return uuid if is_uuid(uuid) else ""
+
+
+def _may_have_left_another(channel: Channel) -> bool:
+    """Tell whether the leg it was bridged to may live on.
+
+    `uuid_transfer ... -bleg` leaves no mark; but there, too, the switch ended this leg itself.
+    """
+    dispositions = {channel.hangup_cause, channel.variable("endpoint_disposition")}
+    return (
+        not TRANSFERS.isdisjoint(dispositions)
+        or any(channel.variable(mark) for mark in MARKS)
+        or channel.hangup_disposition == "send_bye"
     )

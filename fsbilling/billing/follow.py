@@ -13,6 +13,9 @@ from fsbilling.switch.node import Node
 
 log = structlog.get_logger(__name__)
 
+NO_TRANSFER_CONTEXT = "fsbilling-no-transfer"
+"""The dialplan's dead end: the payer has left, and nobody else may send his leg on."""
+
 
 def follow(
     db: Database, node: Node, session: Session, leg_uuid: str, *, now_us: int
@@ -27,7 +30,12 @@ def follow(
     call = session.call
     try:
         marked = node.mark(
-            leg_uuid, {"fsbilling_account": call.account, "fsbilling_call": call.uuid}
+            leg_uuid,
+            {
+                "fsbilling_account": call.account,
+                "fsbilling_call": call.uuid,
+                "force_transfer_context": NO_TRANSFER_CONTEXT,
+            },
         )
         leg = node.dump(leg_uuid) if marked else None
     except SwitchError as fault:
@@ -41,4 +49,4 @@ def follow(
     except StoreError as fault:
         log.error("leg not recorded", call_uuid=call.uuid, leg_uuid=leg_uuid, fault=str(fault))
     log.info("leg followed", call_uuid=call.uuid, leg_uuid=leg_uuid, account=call.account)
-    return LegLives(leg_uuid, now_us)
+    return LegLives(leg_uuid, now_us, leg.answered_us)

@@ -13,7 +13,7 @@ MAX_WAITING = 1_000
 Job = Callable[[], None]
 
 
-class MailboxFull(FsbillingError):  # noqa: N818 -- reads as what happened
+class MailboxFull(FsbillingError):  # noqa: N818 -- says what happened
     """One call has more events waiting than a call can have."""
 
 

@@ -66,6 +66,12 @@ class Meter:
         self._on_alarm_set = on_alarm_set
         self.alarms: Alarms[CallKey] = Alarms()
 
+    def adjust(self, pace: Pace, slice_s: int, warning: WarningSound) -> None:
+        """Use other settings: slices and warnings at once, the pace for calls loaded from now."""
+        self._pace = pace
+        self._slice_s = slice_s
+        self._warning = warning
+
     @property
     def live_calls(self) -> int:
         """How many calls have a session."""
@@ -74,6 +80,17 @@ class Meter:
     def knows(self, key: CallKey) -> bool:
         """Tell whether this call has a session."""
         return key in self._sessions
+
+    def knows_leg(self, switch: str, leg_uuid: str) -> bool:
+        """Tell whether this channel pays for a call, or is the leg that is followed."""
+        return (switch, leg_uuid) in self._sessions or any(
+            session.leg_uuid == leg_uuid for session in self._sessions.values()
+        )
+
+    def bills_leg(self, key: CallKey, leg_uuid: str) -> bool:
+        """Tell whether a call's time runs from this leg's answer."""
+        session = self._sessions.get(key)
+        return leg_uuid == (session.leg_uuid if session else key[1])
 
     def session(self, key: CallKey) -> Session | None:
         """Give a call's session as it is now."""
@@ -244,7 +261,9 @@ class Meter:
         except StoreError as fault:
             log.error("settlement unknown", call_uuid=call.uuid, fault=str(fault))
             return on.SettlementUnknown(self.now_us(call.switch))
-        if cdr is not None:
+        if cdr is None:
+            log.warning("settled before", call_uuid=call.uuid, account=call.account)
+        else:
             log.info(
                 "settled",
                 call_uuid=call.uuid,
@@ -255,7 +274,7 @@ class Meter:
                 duration_us=cdr.duration_us,
                 charge_micros=cdr.charge_micros,
                 hangup_cause=cdr.hangup_cause,
-                hung_up_by=cdr.hung_up_by,
+                hung_up_by=cdr.hung_up_by.value,
             )
         return on.Settled()
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection
 
-from fsbilling.billing.attempt import OUTBOUND, SERVICE_400, Attempt
+from fsbilling.billing.attempt import Attempt
+from fsbilling.calls.call import SERVICE_400, Call
+from fsbilling.credit.account import Account
 from fsbilling.errors import Refused
-from fsbilling.store import directory, holds
+from fsbilling.store import accounts, directory, holds
 
 
 class Payer(msgspec.Struct, frozen=True):
     """Who pays.
 
     Attributes:
-        account: The paying account's code.
+        account: The paying account.
         target: Where a 400 number's calls go.
-        pays_already: The call has a live hold: it needs none of its own.
+        paid_call: The live call, held for already, that the attempt is part of.
     """
 
-    account: str
+    account: Account
     target: str = ""
-    pays_already: bool = False
+    paid_call: Call | None = None
 
 
 def find_payer(conn: Connection, attempt: Attempt) -> Payer | Refused:
@@ -30,26 +32,41 @@ def find_payer(conn: Connection, attempt: Attempt) -> Payer | Refused:
     A channel of a call that is paid for keeps its payer when an agent sends it to another 400
     number; a further carrier leg is paid by whoever pays for the call it belongs to.
 
-    Refused: `unknown_number` for a 400 number nobody owns, `unknown_payer` when none of the
-    attempt's lines belongs to an account.
+    Refused: `bad_number` for an outbound number that cannot be read, `unknown_number` for a 400
+    number nobody owns, `unknown_payer` when none of the attempt's lines belongs to an account.
     """
-    paid_call = holds.find(conn, attempt.switch, attempt.part_of) if attempt.part_of else None
-    if attempt.service == OUTBOUND and attempt.is_leg and paid_call is not None:
-        return Payer(paid_call.call.account)
-    if attempt.account:
-        return Payer(attempt.account)
-    if attempt.service == SERVICE_400:
-        row = directory.number(conn, attempt.callee.digits)
-        if row is None:
-            return Refused(
-                "unknown_number",
-                f"number {attempt.callee.digits} has no owner; fsbilling number add",
-            )
-        return Payer(row.account, row.target, pays_already=paid_call is not None)
+    if attempt.service == SERVICE_400 and not attempt.account:
+        return _owner(conn, attempt)
+    if not attempt.callee.digits:
+        # The carrier might read it as another number than we would price it by.
+        return Refused("bad_number", "the number called cannot be read")
+    paid_call = _paid_call(conn, attempt) if attempt.is_leg else None
+    code = paid_call.account if paid_call else attempt.account or _line_owner(conn, attempt)
+    if code is None:
+        known = ", ".join(f"{line.kind}:{line.value}" for line in attempt.lines) or "nothing"
+        return Refused("unknown_payer", f"no account owns {known}; fsbilling line add")
+    account = accounts.find(conn, code)
+    if account is None:
+        return Refused("unknown_payer", f"there is no account {code}; fsbilling account add")
+    return Payer(account, paid_call=paid_call)
+
+
+def _owner(conn: Connection, attempt: Attempt) -> Payer | Refused:
+    row = directory.number(conn, attempt.callee.digits)
+    account = accounts.find(conn, row.account) if row else None
+    if row is None or account is None:
+        return Refused(
+            "unknown_number", f"number {attempt.callee.digits} has no owner; fsbilling number add"
+        )
+    return Payer(account, row.target, _paid_call(conn, attempt))
+
+
+def _paid_call(conn: Connection, attempt: Attempt) -> Call | None:
+    held = holds.find(conn, attempt.switch, attempt.part_of) if attempt.part_of else None
+    return held.call if held else None
+
+
+def _line_owner(conn: Connection, attempt: Attempt) -> str | None:
     owners = directory.lines_among(conn, [(line.kind, line.value) for line in attempt.lines])
-    for line in attempt.lines:
-        account = owners.get((line.kind, line.value))
-        if account is not None:
-            return Payer(account)
-    known = ", ".join(f"{line.kind}:{line.value}" for line in attempt.lines) or "nothing"
-    return Refused("unknown_payer", f"no account owns {known}; fsbilling line add")
+    found = (owners.get((line.kind, line.value)) for line in attempt.lines)
+    return next((code for code in found if code is not None), None)

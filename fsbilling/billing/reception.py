@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from fsbilling.billing.attempt import Attempt, NumberPlan, read_attempt
-from fsbilling.billing.authorise import Authoriser, refusal_cause
+from fsbilling.billing.authorise import OTHER_REFUSAL_CAUSE, Authoriser, refusal_cause
 from fsbilling.billing.ending import read_ending
 from fsbilling.billing.meter import CallKey, Meter
 from fsbilling.calls.cdr import EndSource, HungUpBy
@@ -98,21 +98,56 @@ class Reception:
         self._meter.post((switch, uuid), gone)
 
     def on_event(self, switch: str, event: ChannelEvent) -> None:
-        """Take one event of a leg that carries `fsbilling_account`."""
+        """Take one event that came through the link's filters."""
         channel = event.channel
         if not channel.uuid:
+            self._reject_nameless(switch, event)
             return
         self._meter.observe(switch, event.at_us)
+        if not channel.variable("fsbilling_account"):
+            self._refuse_stray_transfer(switch, event)
+            return
         key = (switch, channel.variable("fsbilling_call") or channel.uuid)
         match event.name:
             case "CHANNEL_CREATE":
                 if self._is_originated(key, channel):
                     self._meter.run(key, lambda: self._originated(key, channel))
-            case "CHANNEL_ANSWER" if channel.uuid == key[1]:
+            case "CHANNEL_ANSWER" if self._meter.bills_leg(key, channel.uuid):
                 self._meter.post(key, Answered(channel.answered_us or event.at_us))
             case "CHANNEL_HANGUP_COMPLETE":
                 ending = read_ending(channel, source=EndSource.EVENT, at_us=event.at_us)
                 self._meter.post(key, ending)
+
+    def _reject_nameless(self, switch: str, event: ChannelEvent) -> None:
+        """End a dialler's call whose `origination_uuid` is no UUID: it could not be guarded."""
+        channel = event.channel
+        if event.name != "CHANNEL_CREATE" or not channel.variable("fsbilling_account"):
+            return
+        identity = channel.header("Unique-ID")
+        log.error("originate without a UUID refused; mend the dialler", call_uuid=identity)
+        try:
+            self._nodes[switch].reject(identity, OTHER_REFUSAL_CAUSE)
+        except SwitchError as fault:
+            log.error("unguarded call lives", call_uuid=identity, fault=str(fault))
+
+    def _refuse_stray_transfer(self, switch: str, event: ChannelEvent) -> None:
+        """End a leg that a REFER made the switch call without any dialplan.
+
+        With a Replaces that names no call here, mod_sofia itself calls the Refer-To address
+        (sofia.c, "nightmare transfer"): an unpaid carrier leg to wherever its sender likes. Such
+        a leg tells whose call it came from; an inbound caller may only have written the header.
+        """
+        channel = event.channel
+        sender = channel.variable("sip_h_X-FS-Refer-From")
+        if event.name != "CHANNEL_CREATE" or channel.direction != "outbound":
+            return
+        if not self._meter.knows_leg(switch, sender):
+            return
+        log.warning("stray transfer refused", call_uuid=channel.uuid, sender=sender)
+        try:
+            self._nodes[switch].kill(channel.uuid, OTHER_REFUSAL_CAUSE)
+        except SwitchError as fault:
+            log.error("stray transfer lives", call_uuid=channel.uuid, fault=str(fault))
 
     def _is_originated(self, key: CallKey, channel: Channel) -> bool:
         """Tell a dialler's own leg from a B leg that a careless export gave the account to."""

@@ -118,7 +118,7 @@ class Recovery:
                 source=EndSource.ESTIMATE,
             )
         log.warning(
-            "ended unseen", call_uuid=key[1], account=hold.call.account, source=ending.source
+            "ended unseen", call_uuid=key[1], account=hold.call.account, source=ending.source.value
         )
         self._meter.post(key, ending)
 

@@ -25,7 +25,8 @@ def settle(db: Database, session: Session, ending: HungUp, *, now_us: int) -> Cd
         hold = holds.remove(conn, call.switch, call.uuid)
         if account is None or hold is None:
             return None
-        cdrs.write(conn, cdr)
+        if not cdrs.write(conn, cdr):
+            return None
         if cdr.charge_micros:
             entries.post(
                 conn,

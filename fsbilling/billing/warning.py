@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import structlog
 
-from fsbilling.billing.attempt import SERVICE_400
+from fsbilling.calls.call import SERVICE_400
 from fsbilling.calls.session import Session
 from fsbilling.switch.node import Node
 

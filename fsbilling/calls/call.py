@@ -7,6 +7,10 @@ import msgspec
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import Region
 
+SERVICE_400 = "400"
+OUTBOUND = "outbound"
+SERVICES = (SERVICE_400, OUTBOUND)
+
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call that somebody pays for.

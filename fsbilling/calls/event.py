@@ -51,7 +51,7 @@ class HungUp(msgspec.Struct, frozen=True, tag=True, kw_only=True):
         by: Who ended it, as far as the protocol tells.
         source: How the end is known.
         other_leg_uuid: The channel it was last bridged to; empty when none.
-        transferred: It left by a transfer, so `other_leg_uuid` may live on.
+        transferred: It may have left by a transfer, so that `other_leg_uuid` lives on.
     """
 
     leg_uuid: str
@@ -67,10 +67,14 @@ class HungUp(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class LegLives(msgspec.Struct, frozen=True, tag=True):
-    """The carrier leg lives on after the paying leg left by a transfer."""
+    """The carrier leg lives on after the paying leg left by a transfer.
+
+    `answered_us` is its own answer stamp; 0 while it rings.
+    """
 
     leg_uuid: str
     now_us: int
+    answered_us: int = 0
 
 
 class LegEnded(msgspec.Struct, frozen=True, tag=True):

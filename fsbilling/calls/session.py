@@ -20,7 +20,7 @@ import msgspec
 
 from fsbilling.calls import command as do
 from fsbilling.calls import event as on
-from fsbilling.calls.call import Call
+from fsbilling.calls.call import SERVICE_400, Call
 from fsbilling.calls.cdr import HungUpBy
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S
@@ -100,8 +100,8 @@ def step(session: Session, event: on.Event) -> Step:  # noqa: PLR0911 -- a retur
             return session, [_look_again(session, now_us)]
         case on.HungUp():
             return _hang_up(session, event)
-        case on.LegLives(leg_uuid=leg_uuid, now_us=now_us):
-            return _follow(session, leg_uuid, now_us)
+        case on.LegLives():
+            return _follow(session, event)
         case on.LegEnded():
             return _stop_following(session, event)
         case on.Settled():
@@ -192,12 +192,28 @@ def _hang_up(session: Session, ended: on.HungUp) -> Step:
     if session.phase is Phase.RINGING and ended.answered_us:
         # The answer was missed while the link was down; the hang-up carries its stamp.
         session = _change(session, answered_us=ended.answered_us)
-    if session.phase is Phase.TALKING and ended.transferred and ended.other_leg_uuid:
+    if _leaves_carrier_leg(session, ended):
         leaving = _change(session, phase=Phase.LEAVING, left=ended)
         return leaving, [do.Follow(ended.other_leg_uuid)]
     if session.cut:
         ended = msgspec.structs.replace(ended, by=HungUpBy.CREDIT)
     return _settle(session, ended)
+
+
+def _leaves_carrier_leg(session: Session, ended: on.HungUp) -> bool:
+    """Tell whether a leg that was paid for may live on without the paying one.
+
+    A 400 call's paying leg is the carrier leg itself. A leg that we cut is not followed: every
+    leg of its call ends with it.
+    """
+    return (
+        session.phase in (Phase.RINGING, Phase.TALKING)
+        and session.call.service != SERVICE_400
+        and session.leg_uuid == session.call.uuid
+        and not session.cut
+        and ended.transferred
+        and ended.other_leg_uuid != ""
+    )
 
 
 def _ending_leg(session: Session) -> str:
@@ -207,11 +223,19 @@ def _ending_leg(session: Session) -> str:
     return session.leg_uuid
 
 
-def _follow(session: Session, leg_uuid: str, now_us: int) -> Step:
+def _follow(session: Session, leg: on.LegLives) -> Step:
     if session.phase is not Phase.LEAVING:
         return session, []
-    following = _change(session, phase=Phase.TALKING, leg_uuid=leg_uuid)
-    return following, [_next_look(following, now_us, _renewal_due_us(following))]
+    # Who refers while the consult call rings leaves unanswered: the carrier leg's answer counts.
+    following = _change(
+        session,
+        phase=Phase.TALKING if session.answered_us else Phase.RINGING,
+        leg_uuid=leg.leg_uuid,
+        self_armed=session.self_armed and session.answered_us != 0,
+    )
+    if not session.answered_us:
+        return _answer(following, leg.answered_us) if leg.answered_us else (following, [])
+    return following, [_next_look(following, leg.now_us, _renewal_due_us(following))]
 
 
 def _stop_following(session: Session, leg: on.LegEnded) -> Step:
@@ -258,12 +282,14 @@ def _next_look(session: Session, now_us: int, wanted_us: int) -> do.WakeAt:
 
 def _look_again(session: Session, now_us: int) -> do.WakeAt:
     """When to repeat a question that was not answered: soon, and in any case at the end."""
+    if not session.answered_us:
+        return do.WakeAt(now_us + session.pace.retry_us)
     end_us = session.paid_until_us - session.pace.cut_lead_us
     return do.WakeAt(max(min(now_us + session.pace.retry_us, end_us), now_us))
 
 
 def _is_over(session: Session, now_us: int) -> bool:
-    return now_us >= session.paid_until_us - session.pace.cut_lead_us
+    return session.answered_us != 0 and now_us >= session.paid_until_us - session.pace.cut_lead_us
 
 
 def _change(session: Session, **changes: object) -> Session:

@@ -73,6 +73,7 @@ def _verdict_on_call(
     invocation: Invocation, database: Database, payer: Account, caller: str, callee: str
 ) -> output.Fields:
     """Judge one call in the order the hook does: who pays, what it costs, is there credit."""
+    from fsbilling.billing.objection import tariff_of
     from fsbilling.billing.tariff_book import TariffBook
     from fsbilling.numbering.number import NumberKind
 
@@ -85,15 +86,9 @@ def _verdict_on_call(
     refused = _not_its_number(database, payer, destination) if service == "400" else None
     if refused is not None:
         return _refused(refused)
-    tariff = payer.tariffs.get(service)
-    if tariff is None:
-        return _refused(
-            Refused(
-                "no_tariff",
-                f"no tariff for {service} calls; "
-                f"fsbilling account set {payer.code} --tariff {service}=NAME",
-            )
-        )
+    tariff = tariff_of(payer, service)
+    if isinstance(tariff, Refused):
+        return _refused(tariff)
     book = TariffBook(database)
     book.refresh()
     terms = book.terms(tariff, origin.party, destination.party, now_us())
@@ -114,14 +109,14 @@ def _not_its_number(database: Database, payer: Account, destination: KnownParty)
 
 
 def _verdict_on_terms(payer: Account, terms: Terms) -> output.Fields:
-    from fsbilling.credit.slice import HORIZON_S, can_start
+    from fsbilling.billing.objection import objection
+    from fsbilling.credit.slice import HORIZON_S
     from fsbilling.rating.price import affordable_s
 
-    if payer.suspended:
-        return _refused(_suspended(payer))
     at_us = now_us()
-    if not can_start(terms, answered_us=at_us, free_micros=payer.free_micros):
-        return _refused(Refused("no_credit", "no free credit for this call; top it up"))
+    refused = objection(payer, terms, at_us)
+    if refused is not None:
+        return _refused(refused)
     return {
         "verdict": "allowed",
         "reason": "",

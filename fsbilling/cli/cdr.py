@@ -59,12 +59,12 @@ def list_newest(
     as_json: bool,
 ) -> None:
     """List the newest records, the newest first."""
-    from fsbilling.store.newest_cdrs import newest
+    from fsbilling.store import cdrs
 
     with invocation.read() as conn:
         if code is not None:
             account(conn, code)
-        listed = newest(
+        listed = cdrs.newest(
             conn, account=code, since_us=since, until_us=until, refused=refused, limit=limit
         )
     if as_json:

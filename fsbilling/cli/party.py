@@ -33,7 +33,7 @@ class KnownParty:
         """What rates match."""
         from fsbilling.rating.table import Party
 
-        return Party(self.number.digits, self.region)
+        return Party.of(self.number, self.region)
 
     def fields(self, side: str) -> Fields:
         """The same names as in a CDR."""

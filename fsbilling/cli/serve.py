@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fsbilling.cli.context import Invocation, pass_invocation
+from fsbilling.cli.context import Invocation, Refusal, pass_invocation
 
 
 @click.command("serve")
@@ -18,4 +18,8 @@ def command(invocation: Invocation) -> None:
     from fsbilling.daemon import serve
 
     invocation.warn()
-    serve(invocation.config, lambda: Invocation(invocation.config_path).config)
+    listen = invocation.config.hook.listen
+    try:
+        serve(invocation.config, lambda: Invocation(invocation.config_path).config)
+    except OSError as fault:
+        raise Refusal(f"cannot serve the hook on {listen}: {fault.strerror}") from fault

@@ -1,9 +1,9 @@
 """How many seconds the next hold pays for.
 
 A call may take at most a quarter of what its fair share of the free credit would last, at
-least one second and at most the configured slice. So slices are long while there is plenty
-(few commits), and shrink towards the end: equal calls on one account run dry together, and
-what one of them holds unused when the others end is a second or two.
+least one second (at the start three) and at most the configured slice. So slices are long while
+there is plenty (few commits), and shrink towards the end: equal calls on one account run dry
+together, and what one of them holds unused when the others end is a second or two.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from fsbilling.rating.terms import Terms
 
 SHARE_PARTS = 4
 """A call takes at most this part of its share at once; more parts: fairer, and more commits."""
+
+FIRST_S = 3
+"""What a first hold pays for at least, if the credit does: the timer that the switch sets at the
+answer may be up to a second early, and is replaced by an exact one within a second."""
 
 HORIZON_S = 86_400
 """How far ahead anybody looks: a day. It bounds free and capped calls as well."""
@@ -57,7 +61,8 @@ def next_grant(
         return Grant(granted_s, held_micros, 0)
     share_micros = held_micros + max(free_micros, 0) // max(live_calls, 1)
     share_s = max(affordable_s(terms, answered_us, share_micros, horizon_s) - granted_s, 0)
-    wanted_s = granted_s + min(max(share_s // SHARE_PARTS, 1), slice_s)
+    least_s = 1 if granted_s else FIRST_S
+    wanted_s = granted_s + min(max(share_s // SHARE_PARTS, least_s), slice_s)
     paid_s = covered_s(terms, answered_us, min(wanted_s, reachable_s), horizon_s)
     if paid_s == horizon_s:
         # Nothing more to pay, however long: free, or at the maximum charge. Keep the net short.

@@ -132,7 +132,7 @@ class SimCall:
         leg.set("fsbilling_service", "outbound" if service is Service.IVR else service.value)
         leg.set("fsbilling_number", leg.destination)
         leg.export("fsbilling_call", leg.uuid)
-        leg.application = "socket"
+        leg.set("current_application", "socket")
         if self._floor.hook is None:
             self._decide()
             return
@@ -169,14 +169,14 @@ class SimCall:
     def _dial(self) -> None:
         leg = self.a_leg
         if self._plan.service is Service.IVR:
-            leg.application = "answer"
+            leg.set("current_application", "answer")
             self._answer()
             return
         target = self._target()
         if not target:
             self.end(leg, "NORMAL_TEMPORARY_FAILURE")
             return
-        leg.application, leg.application_data = "bridge", target
+        leg.set_all({"current_application": "bridge", "current_application_data": target})
         self.b_leg = self._call_out(leg, target)
         self._ring(self.b_leg)
 

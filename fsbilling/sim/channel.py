@@ -74,8 +74,6 @@ class SimChannel:
     cause: str = ""
     disposition: str = ""
     doom: str = ""
-    application: str = ""
-    application_data: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     marks: dict[str, list[SimChannel]] = field(default_factory=dict)
     on_gone: Callable[[], object] | None = None

@@ -83,7 +83,7 @@ class SimServer:
         self._server = StreamServer((host, port), self._serve, backlog=BACKLOG)
         self._jobs = 0
         self.switch.alarms.on_sooner = self._wake.set
-        self.switch.listen(self._hand_out, _KNOWN)
+        self._stop_listening = self.switch.listen(self._hand_out, ())
 
     @property
     def port(self) -> int:
@@ -135,6 +135,14 @@ class SimServer:
         """Whether a client may ask for an event of that name."""
         return name in _KNOWN
 
+    def wishes_changed(self) -> None:
+        """Let the switch make only events that somebody asks for."""
+        names = {name for session in self._sessions for name in session.names}
+        self._stop_listening()
+        self._stop_listening = self.switch.listen(
+            self._hand_out, _KNOWN if "ALL" in names else names
+        )
+
     def has_channel(self, uuid: str) -> bool:
         """Whether the channel is up."""
         return uuid in self.switch.channels
@@ -155,6 +163,7 @@ class SimServer:
             session.run()
         finally:
             self._sessions.discard(session)
+            self.wishes_changed()
 
     def _hand_out(self, event: SimEvent) -> None:
         for session in list(self._sessions):

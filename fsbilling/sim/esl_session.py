@@ -42,6 +42,9 @@ class Station(Protocol):
     def is_event(self, name: str) -> bool:
         """Whether there is an event of that name."""
 
+    def wishes_changed(self) -> None:
+        """A session asks for other events than before."""
+
     def has_channel(self, uuid: str) -> bool:
         """Whether the channel is up."""
 
@@ -58,7 +61,8 @@ class EslSession:
         self._authed = False
         self._kind = "plain"
         self._listening = False
-        self._names: set[str] = set()
+        self.names: set[str] = set()
+        """The events it asked for."""
         self._filter = EventFilter()
         self.lost = 0
 
@@ -96,7 +100,7 @@ class EslSession:
 
     def offer(self, event: SimEvent) -> None:
         """Send the event if the client asked for it and its filters let it pass."""
-        if not self._listening or not ({event.name, "ALL"} & self._names):
+        if not self._listening or not ({event.name, "ALL"} & self.names):
             return
         if not self._filter.passes(event.headers):
             return
@@ -171,22 +175,25 @@ class EslSession:
         names = {word.upper() for word in words if self._station.is_event(word.upper())}
         if not names:
             return "-ERR no keywords supplied"
-        self._names |= names
+        self.names |= names
         self._listening = True
+        self._station.wishes_changed()
         return f"+OK event listener enabled {self._kind}"
 
     def _nixevent(self, command: wire.Command) -> str:
         names = {word.upper() for word in command.line.split()[1:]}
         if not any(self._station.is_event(name) for name in names):
             return "-ERR no keywords supplied"
-        self._names -= names
+        self.names -= names
+        self._station.wishes_changed()
         return "+OK events nixed"
 
     def _noevents(self, _command: wire.Command) -> str:
         if not self._listening:
             return "-ERR not listening for events"
         self._listening = False
-        self._names.clear()
+        self.names.clear()
+        self._station.wishes_changed()
         return "+OK no longer listening for events"
 
     def _add_filter(self, command: wire.Command) -> str:

@@ -22,7 +22,7 @@ class EventFilter:
     def add(self, header: str, value: str) -> None:
         """Add a filter; more than `MAX_FILTERS` are not kept."""
         if len(self._rules) < MAX_FILTERS:
-            self._rules.append((header.lower(), value))
+            self._rules.append((header, value))
 
     def delete(self, header: str, value: str = "") -> None:
         """Delete the filters on a header, or only those with that value; `all` for all."""
@@ -32,19 +32,16 @@ class EventFilter:
         self._rules = [
             (name, text)
             for name, text in self._rules
-            if name != header.lower() or (value and text != value)
+            if name.lower() != header.lower() or (value and text != value)
         ]
 
     def passes(self, headers: Mapping[str, str]) -> bool:
         """Whether the event goes to the client."""
         if not self._rules:
             return True
-        lowered: Mapping[str, str] | None = None
         passed = False
         for name, rule in self._rules:
-            if lowered is None:
-                lowered = {header.lower(): text for header, text in headers.items()}
-            text = lowered.get(name)
+            text = _find(headers, name)
             if text is None:
                 continue
             wanted = rule.lstrip("+- ")
@@ -56,6 +53,18 @@ class EventFilter:
                     return False
                 passed = True
         return passed
+
+
+def _find(headers: Mapping[str, str], name: str) -> str | None:
+    """Find a header in any case, as FreeSWITCH does; most are spelt as they were asked for."""
+    text = headers.get(name)
+    if text is not None:
+        return text
+    length, lowered = len(name), name.lower()
+    for header, text in headers.items():
+        if len(header) == length and header.lower() == lowered:
+            return text
+    return None
 
 
 def _matches(wanted: str, text: str, *, regex: bool) -> bool:

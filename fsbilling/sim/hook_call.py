@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import gevent
-from gevent.socket import create_connection, socket
+from gevent.socket import socket
 
 from fsbilling.sim import esl_wire as wire
 from fsbilling.sim.channel import SimChannel
@@ -34,11 +34,17 @@ class HookCall:
     def run(self, addresses: Sequence[tuple[str, int]], resume: Callable[[], object]) -> None:
         """Try the addresses in order, talk to the first that takes it, then resume the call."""
         for address in addresses:
+            sock = socket()
+            sock.settimeout(CONNECT_TIMEOUT_S)
             try:
-                self._sock = create_connection(address, timeout=CONNECT_TIMEOUT_S)
+                sock.connect(address)
             except OSError:
+                sock.close()
                 continue
-            self._converse(self._sock)
+            self._sock = sock
+            if not self._over:
+                self._converse(sock)
+            sock.close()
             break
         if not self._over:
             resume()
@@ -64,8 +70,6 @@ class HookCall:
                     sock.sendall(self._answer(command))
         except (OSError, ValueError):
             return  # the hook has gone: the dialplan goes on with what was set until now
-        finally:
-            sock.close()
 
     def _answer(self, command: wire.Command) -> bytes:
         word, _, rest = command.line.partition(" ")

@@ -71,7 +71,7 @@ class SimSwitch:
         self.alarms = Alarms(clock.now_us())
         self.channels: dict[str, SimChannel] = {}
         self.calls_placed = 0
-        self._clock = clock
+        self.clock = clock
         self._marks: dict[str, list[SimChannel]] = {}
         self._draw = random.Random(f"{name}/{seed}")  # noqa: S311  a run must be repeatable
         self._show_lag_us = show_lag_us
@@ -97,12 +97,12 @@ class SimSwitch:
 
     def execute(self, command: str) -> str:
         """Run one API command at the present moment; the reply is what ESL carries."""
-        self.alarms.advance_to(self._clock.now_us())
+        self.alarms.advance_to(self.clock.now_us())
         return api.execute(self, command)
 
     def act(self, action: Callable[[], object]) -> None:
         """Do something to a call at the present moment, after all that was due before."""
-        self.alarms.advance_to(self._clock.now_us())
+        self.alarms.advance_to(self.clock.now_us())
         action()
 
     def place(self, plan: CallPlan, at_us: int | None = None) -> str:

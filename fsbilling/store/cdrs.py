@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, select
 
 from fsbilling.calls.cdr import Cdr, EndSource, HungUpBy
 from fsbilling.numbering.number import Number, NumberKind
@@ -37,6 +37,14 @@ def write(conn: Connection, cdr: Cdr) -> bool:
     return conn.execute(_DELETE_REFUSED, key).rowcount == 1 and insert_once(conn, table, row)
 
 
+def is_settled(conn: Connection, switch: str, uuid: str) -> bool:
+    """Tell whether a leg that was let through has its record: it can have no second one."""
+    query = select(table.c.id).where(
+        table.c.switch == clean(switch), table.c.uuid == clean(uuid), table.c.refusal == ""
+    )
+    return conn.execute(query).first() is not None
+
+
 def find(conn: Connection, uuid: str, switch: str | None = None) -> list[Cdr]:
     """The records of a channel: at most one per switch."""
     query = select(table).where(table.c.uuid == clean(uuid)).order_by(table.c.switch)
@@ -60,13 +68,40 @@ def page(
     written when its call ends: export what is older than your longest call.
     """
     query = select(table).where(table.c.id > after_id).order_by(table.c.id).limit(limit)
+    rows = conn.execute(_within(query, account, since_us, until_us))
+    return [(row.id, _cdr(row)) for row in rows]
+
+
+def newest(
+    conn: Connection,
+    *,
+    account: str | None = None,
+    since_us: int | None = None,
+    until_us: int | None = None,
+    refused: bool = False,
+    limit: int,
+) -> list[Cdr]:
+    """Give the records written last, the newest first; with `refused`, only refused attempts.
+
+    `since_us` is included and `until_us` is not, as in `page`.
+    """
+    query = select(table).order_by(table.c.id.desc()).limit(limit)
+    if refused:
+        query = query.where(table.c.refusal != "")
+    rows = conn.execute(_within(query, account, since_us, until_us))
+    return [_cdr(row) for row in rows]
+
+
+def _within(
+    query: Select[Any], account: str | None, since_us: int | None, until_us: int | None
+) -> Select[Any]:
     if account is not None:
         query = query.where(table.c.account == clean(account))
     if since_us is not None:
         query = query.where(table.c.created_us >= since_us)
     if until_us is not None:
         query = query.where(table.c.created_us < until_us)
-    return [(row.id, _cdr(row)) for row in conn.execute(query)]
+    return query
 
 
 def _row(cdr: Cdr) -> dict[str, Any]:

@@ -152,10 +152,10 @@ class Channel:
         """The gateway an inbound call came through, as the dialplan vouches for it.
 
         FreeSWITCH's own `sip_gateway` will not do: any caller who writes `;gw=NAME` into his
-        request sets it (mod_sofia, sofia.c; tried live). The dialplan sets `fsbilling_gateway`
+        request sets it (mod_sofia, sofia.c; tried live). The dialplan sets `fsbilling_trunk`
         once it has compared the address the call came from.
         """
-        return self.variable("fsbilling_gateway")
+        return self.variable("fsbilling_trunk")
 
     @property
     def account_code(self) -> str:

@@ -63,7 +63,11 @@ class HookSession(Connection, OutboundSession):  # type: ignore[misc] # greenswi
 
     def ask(self, timeout_s: float) -> Channel:
         """Learn which channel this is; raises SwitchError."""
-        return Channel(self.send("connect", timeout_s).headers)
+        headers = self.send("connect", timeout_s).headers
+        if headers.get("Socket-Mode") == "async":
+            # Then `+OK` says that a message is queued, not that the variables are set.
+            raise SwitchError("the dialplan's socket application must not say `async`")
+        return Channel(headers)
 
     def answer_with(self, variables: Mapping[str, str], timeout_s: float) -> None:
         """Set the variables; returns when the switch has taken them, else raises SwitchError."""

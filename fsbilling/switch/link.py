@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 EVENTS = ("CHANNEL_CREATE", "CHANNEL_ANSWER", "CHANNEL_HANGUP_COMPLETE")
 SUBSCRIPTION = (
     "filter variable_fsbilling_account /./",
+    # Legs that mod_sofia calls on a REFER's word alone (billing.reception says why).
+    "filter variable_sip_h_X-FS-Refer-For /./",
     "filter Event-Name HEARTBEAT",
     f"event json {' '.join(EVENTS)} HEARTBEAT",
 )

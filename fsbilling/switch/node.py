@@ -19,6 +19,7 @@ from fsbilling.switch.channel import Channel, is_uuid
 from fsbilling.switch.frame import BodyError, parse_json
 
 _CAUSE = re.compile(r"[A-Z][A-Z0-9_]{1,39}")
+_IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:+-]{0,199}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _VALUE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff;'\"\\$]*")
 _SOUND = re.compile(r"[A-Za-z0-9_/:%.,;=()+-]{1,200}")
@@ -140,6 +141,16 @@ class Node:
         if not _CAUSE.fullmatch(cause):
             raise SwitchError(f"{cause!r} is not a hang-up cause")
         return self._done(f"uuid_kill {_uuid(uuid)} {cause}")
+
+    def reject(self, identity: str, cause: str) -> None:
+        """Hang up a channel whose identity is no UUID, so that nothing else can be done with it.
+
+        An operator may have chosen it (`origination_uuid`). Raises SwitchError when it cannot
+        stand in a command.
+        """
+        if not _IDENTITY.fullmatch(identity) or not _CAUSE.fullmatch(cause):
+            raise SwitchError(f"{identity[:60]!r} cannot be hung up")
+        self._done(f"uuid_kill {identity} {cause}")
 
     def warn(self, uuid: str, sound: str, leg: str) -> bool:
         """Mix a sound into what one leg hears; `aleg` is this channel, `bleg` its partner.

@@ -147,10 +147,11 @@ def test_a_suspended_account_places_no_calls(world):
     ("plan", "reason"),
     [
         ({"variables": {}}, "unknown_payer"),
+        ({"callee": "12025550123"}, "bad_number"),
         ({"callee": "4009999999", "service": Service.CALLED_PAYS}, "unknown_number"),
     ],
 )
-def test_a_call_that_nobody_pays_for_is_refused_and_recorded(world, plan, reason):
+def test_a_call_that_cannot_be_charged_is_refused_and_recorded(world, plan, reason):
     world.open_for_business()
     uuid = world.call(**plan)
     world.run(5)

@@ -5,7 +5,7 @@ from esl_peer import RECORDINGS
 
 from fsbilling.calls.cdr import HungUpBy
 from fsbilling.switch.channel import Channel, ChannelEvent, is_uuid
-from fsbilling.switch.frame import FrameReader, parse_event, parse_headers
+from fsbilling.switch.frame import FrameReader, parse_event, parse_headers, parse_json
 
 A_LEG = "4b6d2999-06f3-4d45-a202-06743d7dc97c"
 B_LEG = "6fa9daae-35ee-4592-867b-a9751a7b6a79"
@@ -17,6 +17,10 @@ def recorded(name):
     while (frame := reader.next_frame()) is not None:
         if frame.content_type == "text/event-json":
             yield ChannelEvent.of(parse_event(frame))
+
+
+def stored(name):
+    return parse_json((RECORDINGS / f"{name}.json").read_bytes())
 
 
 def ended(name, direction="inbound"):
@@ -83,23 +87,23 @@ def test_the_hooks_channel_is_read_like_an_event():
 
 
 def test_nothing_a_sip_request_can_set_names_a_payer():  # rule 7
-    # Read off a live call whose request held `;gw=carrier1;accountcode=victim`, X- and P- headers
-    # of every such name, and X-AUTH-IP.
-    channel = Channel(
-        {
-            "variable_sip_gateway": "carrier1",
-            "variable_sip_req_params": "gw=carrier1;accountcode=victim",
-            "variable_sip_h_X-accountcode": "victim",
-            "variable_sip_h_X-AUTH-IP": "10.9.9.9",
-            "variable_sip_h_X-variable_fsbilling_account": "victim",
-            "variable_user_name": "victim",
-            "variable_sip_from_user": "victim",
-            "variable_sip_network_ip": "192.0.2.7",
-        }
-    )
+    # A live call whose request held `;gw=carrier1;accountcode=victim;fsbilling_account=victim`,
+    # X-, P- and bare headers of every such name, and X-AUTH-IP: 10.9.9.9.
+    channel = Channel(stored("hook-spoofed"))
+    assert channel.variable("sip_gateway") == "carrier1"
     assert (channel.gateway, channel.account_code, channel.auth_user) == ("", "", "")
-    assert channel.network_ip == "192.0.2.7"
+    assert channel.network_ip == "127.0.0.1"
     assert channel.variable("fsbilling_account") == ""
+
+
+def test_a_gateway_is_the_one_the_dialplan_vouches_for():
+    assert Channel({"variable_fsbilling_trunk": "carrier1"}).gateway == "carrier1"
+
+
+def test_a_call_that_the_operator_kills_is_known_as_his():
+    channel = Channel(stored("hangup-killed"))
+    assert channel.hangup_cause == "MANAGER_REQUEST"
+    assert channel.hung_up_by() is HungUpBy.OPERATOR
 
 
 def test_an_array_reads_as_freeswitch_writes_it():

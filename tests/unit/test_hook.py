@@ -123,6 +123,14 @@ def test_a_channel_without_a_uuid_is_never_allowed(call, billing):
     assert billing.asked == []
 
 
+def test_a_dialplan_that_says_async_is_not_answered(call, billing):
+    call.expect(b"connect\n\n")
+    hello = b"Content-Type: command/reply\nSocket-Mode: async\nUnique-ID: %s\n\n" % CALL.encode()
+    call.sock.sendall(hello)
+    assert call.is_closed(within_s=1)
+    assert billing.asked == []
+
+
 @pytest.mark.parametrize(
     "noise",
     [
@@ -144,7 +152,7 @@ def test_a_peer_that_talks_nonsense_or_nothing_is_gone_by_the_deadline(call, bil
 
 def test_giant_headers_are_cut_off_in_bounded_memory(call, billing):
     call.expect(b"connect\n\n")
-    with pytest.raises(OSError):  # noqa: PT011 # reset or broken pipe, as it happens
+    with pytest.raises(OSError):  # noqa: PT011, PT012 # reset or broken pipe, as it happens
         for _ in range(100):
             call.sock.sendall(b"A" * 100_000)
     assert billing.asked == []

@@ -84,6 +84,7 @@ def test_it_subscribes_to_the_billed_legs_only(peer, connect):
     asked = [command for command in peer.commands if not command.startswith("auth")]
     assert asked == [
         "filter variable_fsbilling_account /./",
+        "filter variable_sip_h_X-FS-Refer-For /./",
         "filter Event-Name HEARTBEAT",
         "event json CHANNEL_CREATE CHANNEL_ANSWER CHANNEL_HANGUP_COMPLETE HEARTBEAT",
     ]

@@ -150,10 +150,9 @@ def test_no_command_is_made_of_what_is_no_uuid(switch, node, uuid):
 def test_a_timer_is_never_set_before_its_moment(switch, node, at_us, second, rest_ms):
     switch.answer = "+OK Added: 7\n"
     node.add_timer(UUID, 3, at_us)
-    assert switch.commands == [
-        f"expand sched_api ${{cond(${{strepoch()}} < {second} ? {second} : +1)}} fsbilling-{UUID}-3"
-        f" expand hupall ALLOTTED_TIMEOUT fsbilling_call {UUID} \\${{msleep({rest_ms})}}&"
-    ]
+    when = f"${{cond(${{strepoch()}} < {second} ? {second} : +1)}}"
+    then = f"expand hupall ALLOTTED_TIMEOUT fsbilling_call {UUID} \\${{msleep({rest_ms})}}&"
+    assert switch.commands == [f"expand sched_api {when} fsbilling-{UUID}-3 {then}"]
 
 
 def test_a_timer_that_was_not_added_is_a_fault(switch, node):  # rule 3

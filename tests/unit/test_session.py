@@ -220,6 +220,20 @@ def test_after_a_transfer_the_carrier_leg_is_followed_to_its_end():
     assert session.answered_us == ANSWER
 
 
+def test_who_refers_while_the_consult_call_rings_pays_from_the_carrier_leg_s_answer():
+    left = hung_up(ANSWER - S, other_leg_uuid=B_LEG, transferred=True)
+    session, commands = step(ringing(), left)
+    assert commands == [do.Follow(B_LEG)]
+    ringing_on, commands = step(session, on.LegLives(B_LEG, ANSWER - S))
+    assert (ringing_on.phase, ringing_on.leg_uuid, commands) == (Phase.RINGING, B_LEG, [])
+    talking_on, commands = step(ringing_on, on.Answered(ANSWER))
+    assert commands[1] == do.MoveTimer(ANSWER + 15 * S, 1, ())
+    at_once, _ = step(session, on.LegLives(B_LEG, ANSWER + S, ANSWER))
+    assert at_once.answered_us == talking_on.answered_us == ANSWER
+    ended, _ = step(talking_on, hung_up(ANSWER + 9 * S, leg=B_LEG))
+    assert ended.ending.leg_uuid == B_LEG
+
+
 def test_after_a_transfer_the_cut_reaches_the_carrier_leg():
     session = step(transferred()[0], on.LegLives(B_LEG, ANSWER + 9 * S))[0]
     _, commands = step(session, on.Woken(ANSWER + 60 * S))

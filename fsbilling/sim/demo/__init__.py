@@ -1,0 +1,1 @@
+"""`fsbilling demo`: half a minute of a telecom company's day, checked at its end."""

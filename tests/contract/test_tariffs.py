@@ -1,0 +1,118 @@
+"""Tariff versions, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+import pytest
+from store_samples import NOW_US
+
+from fsbilling.rating.rate import Rate
+from fsbilling.store import tariffs
+
+RATES = [
+    Rate(
+        origin="province:广东",
+        destination="prefix:86755",
+        rate_micros_per_min=150_000,
+        connect_fee_micros=1,
+        first_increment_s=60,
+        next_increment_s=6,
+        grace_s=3,
+        min_charge_micros=2,
+        max_charge_micros=3,
+        note="深圳",
+    ),
+    Rate(rate_micros_per_min=300_000),
+]
+
+
+def import_version(conn, rates=(), name="std", valid_from_us=NOW_US, **options):
+    return tariffs.import_version(
+        conn, name, list(rates), valid_from_us=valid_from_us, source="f.csv", at_us=1, **options
+    )
+
+
+def test_rates_come_back_as_they_were_imported_with_their_ids(db):
+    with db.write() as conn:
+        import_version(conn, RATES)
+    with db.read() as conn:
+        [version] = tariffs.versions(conn)
+        rates = tariffs.rates(conn, version)
+    assert [msgspec.structs.replace(rate, rate_id=0) for rate in rates] == RATES
+    assert len({rate.rate_id for rate in rates} - {0}) == 2
+
+
+def test_versions_are_numbered_within_their_tariff(db):
+    with db.write() as conn:
+        ids = [import_version(conn, RATES, name) for name in ("std", "gold", "std")]
+        listed = tariffs.versions(conn)
+        assert tariffs.versions(conn, "std") == listed[1:]
+    assert [(row.tariff, row.version, row.version_id) for row in listed] == [
+        ("gold", 1, ids[1]),
+        ("std", 1, ids[0]),
+        ("std", 2, ids[2]),
+    ]
+    assert listed[0] == tariffs.Version(
+        version_id=ids[1],
+        tariff="gold",
+        version=1,
+        valid_from_us=NOW_US,
+        rows=2,
+        source="f.csv",
+        imported_us=1,
+    )
+
+
+def test_the_version_of_a_moment_is_the_latest_valid_one(db):
+    with db.write() as conn:
+        import_version(conn, valid_from_us=100)
+        import_version(conn, valid_from_us=300)
+        import_version(conn, valid_from_us=200)
+        import_version(conn, valid_from_us=300)
+
+        def at(moment_us):
+            version = tariffs.version_at(conn, "std", moment_us)
+            return version and version.version
+
+        assert [at(moment) for moment in (99, 100, 199, 200, 299, 300, 999)] == [
+            None,
+            1,
+            1,
+            3,
+            3,
+            4,
+            4,
+        ]
+        assert tariffs.version_at(conn, "gold", 999) is None
+        assert tariffs.version_at(conn, "\0", 999) is None
+
+
+def test_an_import_that_fails_leaves_nothing(db):
+    def fail(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), db.write() as conn:
+        import_version(conn, RATES, on_progress=fail)
+    with db.read() as conn:
+        assert tariffs.versions(conn) == []
+
+
+def test_a_hundred_thousand_rates_are_imported_within_10_s_with_progress(db):
+    total = 100_000
+    rates = [Rate(destination=f"prefix:{n}", rate_micros_per_min=n) for n in range(total)]
+    seen = []
+    started = time.monotonic()
+    with db.write() as conn:
+        import_version(conn, rates, on_progress=lambda done, of: seen.append((done, of)))
+    assert time.monotonic() - started < 10
+    assert len(seen) == total / tariffs.IMPORT_BATCH
+    assert seen == sorted(seen)
+    assert seen[-1] == (total, total)
+    with db.read() as conn:
+        version = tariffs.version_at(conn, "std", NOW_US)
+        started = time.monotonic()
+        read = tariffs.rates(conn, version)
+        assert time.monotonic() - started < 2
+    assert [rate.destination for rate in read] == [rate.destination for rate in rates]

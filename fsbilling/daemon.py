@@ -64,10 +64,11 @@ class Daemon:
         self._alarm_set = Event()
         self._stop = Event()
         self._greenlets = Pool()
-        self._book = TariffBook(self.db)
+        self._book = TariffBook(self.db, breathe=partial(gevent.sleep, 0))
         pace = pace_of(config.metering)
         self.meter = Meter(
             self.db,
+            self._book,
             self._nodes,
             clock=self._clock,
             pace=pace,
@@ -116,7 +117,7 @@ class Daemon:
 
     def start(self) -> None:
         """Load what the hook needs, then open the doors. Raises FsbillingError or OSError."""
-        self._book.refresh()
+        self._refresh_book()
         self._load_regions()
         for link in self._links.values():
             link.start()
@@ -155,7 +156,7 @@ class Daemon:
     def reload(self) -> None:
         """Reread tariffs and regions, and those settings that can change while calls live."""
         try:
-            self._book.refresh()
+            self._refresh_book()
             self._load_regions()
         except StoreError as fault:
             log.error("reload failed; what was known stays in use", fault=str(fault))
@@ -241,9 +242,13 @@ class Daemon:
         while True:
             gevent.sleep(TARIFF_REFRESH_S)
             try:
-                self._book.refresh()
+                self._refresh_book()
             except StoreError as fault:
                 log.warning("tariffs not refreshed", fault=str(fault))
+
+    def _refresh_book(self) -> None:
+        self._book.refresh()
+        self._book.make_ready(self._clock.now_us())
 
     def _load_regions(self) -> None:
         with self.db.read() as conn:

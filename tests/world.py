@@ -49,6 +49,7 @@ class Daemon:
         authoriser.regions = RegionTable.from_rows(REGIONS)
         self.meter = Meter(
             world.db,
+            book,
             nodes,
             clock=world.clock,
             pace=PACE,

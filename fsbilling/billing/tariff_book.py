@@ -1,29 +1,45 @@
-"""The rate tables in memory: which row prices this call now."""
+"""The tariffs in memory: which version prices this call now."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
+from fsbilling.clock import US_PER_S
 from fsbilling.errors import Refused
-from fsbilling.rating.table import Party, RateTable
+from fsbilling.rating.party import Party
+from fsbilling.rating.rate import Rate
+from fsbilling.rating.tariff import NO_VOLUME, Tariff, Volume
 from fsbilling.rating.terms import Terms
 from fsbilling.store import tariffs
 from fsbilling.store.engine import Database
+from fsbilling.store.holiday_source import read_calendar
 
-MAX_TABLES = 64
-"""Tables kept in memory; the one used longest ago makes room."""
+MAX_TARIFFS = 64
+"""Versions kept in memory; the one used longest ago makes room."""
+
+BREATH_ROWS = 500
+"""So many rows are taken in at a time while calls live: a few milliseconds."""
+
+AHEAD_US = 86_400 * US_PER_S
+"""How long before a version, or a year, begins its tariff is made ready."""
 
 
 class TariffBook:
-    """Finds a call's terms; tables are read from SQL once, as a version never changes.
+    """Finds the tariff of a call; a version is read from SQL once, as it never changes.
 
     Which version is in force is a matter of the moment: `refresh` rereads the list, so a table
-    imported for midnight takes over at midnight without a restart.
+    imported for midnight takes over at midnight without a restart. Official calendars are read
+    for the year of the call and its neighbours.
+
+    `breathe` is called every few milliseconds while a tariff is read, to let calls go on.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, breathe: Callable[[], object] = lambda: None) -> None:
         self._db = db
-        self._tables: OrderedDict[int, RateTable] = OrderedDict()
+        self._breathe = breathe
+        self._tariffs: OrderedDict[tuple[int, int], Tariff] = OrderedDict()
         self._versions: dict[str, list[tariffs.Version]] = {}
 
     def refresh(self) -> None:
@@ -36,34 +52,84 @@ class TariffBook:
             versions.sort(key=lambda version: (version.valid_from_us, version.version))
         self._versions = known
 
-    def terms(self, tariff: str, caller: Party, callee: Party, at_us: int) -> Terms | Refused:
-        """Give the terms on which a call that starts at `at_us` is priced.
+    def make_ready(self, now_us: int) -> None:
+        """Read every tariff that calls may need from now to a day ahead, so that none waits.
 
-        Refused: `no_tariff` when no version is in force yet, `no_rate` when no row matches.
-        Raises StoreError when a table has to be read and SQL does not answer.
+        Raises StoreError when SQL does not answer; what was read stays.
         """
-        version = self._version_at(tariff, at_us)
-        if version is None:
-            return Refused("no_tariff", f"tariff {tariff} has no version in force; import rates")
-        rate = self._table(version).find(caller, callee)
-        if rate is None:
-            return Refused("no_rate", f"tariff {tariff} has no rate for this call; add a row")
-        return Terms(tariff=tariff, version=version.version, rate=rate)
+        for name in self._versions:
+            self.in_force(name, now_us)
+            for version in self._versions.get(name, ()):
+                if now_us < version.valid_from_us <= now_us + AHEAD_US:
+                    self._tariff(version, version.valid_from_us)
+            self.in_force(name, now_us + AHEAD_US)
 
-    def _version_at(self, tariff: str, at_us: int) -> tariffs.Version | None:
+    def in_force(self, name: str, at_us: int) -> Tariff | Refused:
+        """Give the version that prices calls which start at `at_us`.
+
+        Refused: `no_tariff` when none is in force yet. Raises StoreError when it has to be read
+        and SQL does not answer.
+        """
         in_force = None
-        for version in self._versions.get(tariff, ()):
+        for version in self._versions.get(name, ()):
             if version.valid_from_us <= at_us:
                 in_force = version
-        return in_force
+        if in_force is None:
+            return Refused("no_tariff", f"tariff {name} has no version in force; import rates")
+        return self._tariff(in_force, at_us)
 
-    def _table(self, version: tariffs.Version) -> RateTable:
-        table = self._tables.get(version.version_id)
-        if table is None:
-            with self._db.read() as conn:
-                table = RateTable(tariffs.rates(conn, version))
-            self._tables[version.version_id] = table
-            if len(self._tables) > MAX_TABLES:
-                self._tables.popitem(last=False)
-        self._tables.move_to_end(version.version_id)
-        return table
+    def version(self, name: str, number: int, at_us: int) -> Tariff | None:
+        """Give a version by its number, with the calendar around `at_us`; None: not known yet.
+
+        Raises StoreError when it has to be read and SQL does not answer.
+        """
+        for version in self._versions.get(name, ()):
+            if version.version == number:
+                return self._tariff(version, at_us)
+        return None
+
+    def terms(
+        self, name: str, caller: Party, callee: Party, at_us: int, volume: Volume = NO_VOLUME
+    ) -> Terms | Refused:
+        """Give the terms on which a call that starts at `at_us` is priced.
+
+        Refused: `no_tariff`, and `no_rate` when no row matches. Raises StoreError as `in_force`.
+        """
+        tariff = self.in_force(name, at_us)
+        if isinstance(tariff, Refused):
+            return tariff
+        return terms_of(tariff, caller, callee, at_us, volume)
+
+    def _tariff(self, version: tariffs.Version, at_us: int) -> Tariff:
+        key = (version.version_id, datetime.fromtimestamp(at_us // US_PER_S, tz=UTC).year)
+        tariff = self._tariffs.get(key)
+        if tariff is None:
+            tariff = self._tariffs[key] = self._read(version, key[1])
+            if len(self._tariffs) > MAX_TARIFFS:
+                self._tariffs.popitem(last=False)
+        self._tariffs.move_to_end(key)
+        return tariff
+
+    def _read(self, version: tariffs.Version, year: int) -> Tariff:
+        with self._db.read() as conn:
+            plan = tariffs.plan(conn, version)
+            # With the years beside it: local midnight, and bands laid out some days ahead.
+            calendar = read_calendar(plan.calendar, year - 1, year + 1)
+            rates = self._unhurried(tariffs.each_rate(conn, version))
+            return Tariff(version.tariff, version.version, rates, plan, calendar)
+
+    def _unhurried(self, rates: Iterator[Rate]) -> Iterator[Rate]:
+        for count, rate in enumerate(rates):
+            if count % BREATH_ROWS == 0:
+                self._breathe()
+            yield rate
+
+
+def terms_of(
+    tariff: Tariff, caller: Party, callee: Party, at_us: int, volume: Volume
+) -> Terms | Refused:
+    """Give a call's terms by one tariff; Refused: `no_rate` when no row matches."""
+    terms = tariff.terms(caller, callee, at_us, volume)
+    if terms is None:
+        return Refused("no_rate", f"tariff {tariff.name} has no rate for this call; add a row")
+    return terms

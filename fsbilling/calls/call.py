@@ -5,11 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from fsbilling.numbering.number import Number
-from fsbilling.numbering.region import Region
+from fsbilling.numbering.region import UNKNOWN_REGION, Region
+from fsbilling.rating.party import Party
 
 SERVICE_400 = "400"
 OUTBOUND = "outbound"
 SERVICES = (SERVICE_400, OUTBOUND)
+
+NOBODY = Party("", UNKNOWN_REGION)
+"""One end of a call of which rates know nothing."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +31,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         caller_region: Where the caller is, by his number.
         callee_region: Where the called party is, by his number.
         created_us: When the switch created the channel.
+        origin: The caller as rates see him: a number that a caller chose himself prices nothing.
+        destination: The callee as rates see him; a 400 number's target tells its kind.
     """
 
     switch: str
@@ -40,3 +46,5 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     caller_region: Region
     callee_region: Region
     created_us: int
+    origin: Party = NOBODY
+    destination: Party = NOBODY

@@ -6,8 +6,10 @@ from enum import StrEnum
 
 import msgspec
 
+from fsbilling.calls.call import NOBODY
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import Region
+from fsbilling.rating.party import Party
 
 
 class HungUpBy(StrEnum):
@@ -45,10 +47,13 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
             came to that. Duration is `ended_us - answered_us` (DESIGN rule 6).
         end_source: How `ended_us` is known.
         duration_us: Talk time in microseconds; 0 when never answered.
-        billed_s: Seconds charged for, increments included.
+        billed_s: Seconds counted, increments and those of a package too.
+        included_s: How many of these a package paid for.
         charge_micros: What the payer was charged.
         waived_micros: What the rate asked beyond the hold and was not charged (rule 1).
         tariff, tariff_version, rate_id: The row that priced it; empty and 0 when refused.
+        month: The month, of the tariff's local time, whose volume and package it counts for:
+            the one it began in. Empty when refused.
         price_micros_per_min: That row's price.
         explanation: "Why this price", one line.
         refusal: The reason of a refused attempt; empty when the call was let through.
@@ -57,6 +62,7 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
         hung_up_by: Who ended it.
         last_leg_uuid: The channel whose end ended the billing; differs from `uuid` after a
             transfer.
+        origin, destination: The two ends as rates see them: what a re-rating goes by.
     """
 
     switch: str
@@ -88,3 +94,7 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
     sip_cause: str
     hung_up_by: HungUpBy
     last_leg_uuid: str
+    included_s: int = 0
+    month: str = ""
+    origin: Party = NOBODY
+    destination: Party = NOBODY

@@ -20,7 +20,8 @@ class Woken(msgspec.Struct, frozen=True, tag=True):
 
 
 class Renewed(msgspec.Struct, frozen=True, tag=True):
-    """The hold was renewed and is committed: it now pays for `granted_s` seconds in all.
+    """The hold was renewed and is committed: it now pays for `granted_s` seconds in all,
+    `included_s` of them by the package.
 
     `reserve_s` is how much longer this call's fair share of the free credit would last, as far
     as anybody looked. `granted_s` unchanged means: there is no credit for another second.
@@ -30,6 +31,7 @@ class Renewed(msgspec.Struct, frozen=True, tag=True):
     granted_s: int
     held_micros: int
     reserve_s: int
+    included_s: int = 0
 
 
 class RenewalUnknown(msgspec.Struct, frozen=True, tag=True):

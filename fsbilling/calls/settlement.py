@@ -19,16 +19,16 @@ MANAGER_REQUEST = "MANAGER_REQUEST"
 
 
 def settled_cdr(session: Session, ending: HungUp) -> Cdr:
-    """Price a finished call.
+    """Price a finished call, the package's seconds in its hold first.
 
     Duration is hang-up minus answer in the switch's microseconds (DESIGN rule 6). The charge is
     never more than the hold (rule 1): what the rate asks beyond it is waived, and shown.
     """
     answered_us = session.answered_us
     duration_us = max(ending.ended_us - answered_us, 0) if answered_us else 0
-    charge = price(session.terms, answered_us, duration_us)
+    charge = price(session.terms, answered_us, duration_us, session.included_s)
     charge_micros = min(charge.amount_micros, session.held_micros)
-    rate = session.terms.rate
+    rate = charge.rate
     return Cdr(
         **_who(session.call),
         progress_us=(session.left or ending).progress_us,
@@ -37,12 +37,14 @@ def settled_cdr(session: Session, ending: HungUp) -> Cdr:
         end_source=ending.source,
         duration_us=duration_us,
         billed_s=charge.billed_s,
+        included_s=charge.included_s,
         charge_micros=charge_micros,
         waived_micros=charge.amount_micros - charge_micros,
         tariff=session.terms.tariff,
         tariff_version=session.terms.version,
         rate_id=rate.rate_id,
         price_micros_per_min=rate.rate_micros_per_min,
+        month=session.month,
         explanation=explain(session.terms, charge),
         refusal="",
         hangup_cause=ending.cause,

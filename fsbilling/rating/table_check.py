@@ -24,7 +24,7 @@ def check_table(rows: Sequence[NumberedRate], plan: Plan, faults: FaultList) -> 
     by_match: dict[tuple[str, str, str, str], list[NumberedRate]] = {}
     for line, rate in rows:
         by_match.setdefault(rate.match, []).append((line, rate))
-    bands_cover_all_time = plan.covers_all_time() if plan.bands else False
+    bands_cover_all_time = plan.covers_all_time()
     for same in by_match.values():
         if len(same) > 1 or same[0][1].level_from or same[0][1].band != ANY:
             _check_match(same, plan, faults, bands_cover_all_time=bands_cover_all_time)

@@ -34,7 +34,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=
         version: Which version of it.
         rate: The row in force when the call was authorised.
         others: Rows of the same match that the call may come to: of other bands, and of further
-            levels where these are graduated.
+            levels where these are graduated; by level within each band.
         edges: From which second since the epoch on which band is in force; empty: always `"*"`.
         used_s: Billed seconds of the month before this call, where levels are graduated.
         precision_micros: The charge is rounded to a multiple of this.
@@ -61,7 +61,6 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=
         """Give a band's rows by level; a band without rows of its own has those of `*`."""
         rows = (self.rate, *self.others)
         own = [row for row in rows if row.band == band] or [row for row in rows if row.band == ANY]
-        own.sort(key=lambda row: row.level_from)
         ends = [row.level_from * S_PER_LEVEL_MIN - self.used_s for row in own[1:]]
         return tuple(zip(own, [*ends, _ENDLESS_S], strict=True))
 
@@ -77,13 +76,13 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=
         return ladders[max(bisect_right(starts, answered_us) - 1, 0)][0][0]
 
     def pieces(self, answered_us: int, from_s: int, to_s: int) -> list[tuple[Rate, int]]:
-        """Split the billed seconds `from_s` to `to_s` of a call where their row changes.
+        """Split the billed seconds `from_s` to `to_s` (more) of a call where their row changes.
 
         Each second costs what the row in force at its beginning says. Gives rows with how many
         seconds each prices, in order; no piece is empty.
         """
         if not self.others:
-            return [(self.rate, to_s - from_s)] if to_s > from_s else []
+            return [(self.rate, to_s - from_s)]
         starts, ladders = self._timeline
         place = max(bisect_right(starts, answered_us + from_s * US_PER_S) - 1, 0)
         pieces: list[tuple[Rate, int]] = []

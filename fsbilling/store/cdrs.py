@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, Select, bindparam, delete, select
 
 from fsbilling.calls.cdr import Cdr, EndSource, HungUpBy
 from fsbilling.numbering.number import Number, NumberKind
 from fsbilling.numbering.region import Region
+from fsbilling.rating.party import Party
 from fsbilling.store.insert import insert_once
 from fsbilling.store.schema import cdr as table
 from fsbilling.store.text import clean
 
-_PARTIES = frozenset({"caller", "callee", "caller_region", "callee_region"})
+_PARTIES = frozenset(
+    {"caller", "callee", "caller_region", "callee_region", "origin", "destination"}
+)
 _PLAIN = tuple(name for name in Cdr.__struct_fields__ if name not in _PARTIES)
 _DELETE_REFUSED = delete(table).where(
     table.c.switch == bindparam("of_switch"),
@@ -108,6 +112,8 @@ def _row(cdr: Cdr) -> dict[str, Any]:
     row = {name: getattr(cdr, name) for name in _PLAIN}
     row |= _party("caller", cdr.caller, cdr.caller_region)
     row |= _party("callee", cdr.callee, cdr.callee_region)
+    row["origin"] = msgspec.json.encode(cdr.origin).decode()
+    row["destination"] = msgspec.json.encode(cdr.destination).decode()
     return {name: clean(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
@@ -133,4 +139,6 @@ def _cdr(row: Row[Any]) -> Cdr:
         callee=Number(row.callee_dialled, NumberKind(row.callee_kind), row.callee_digits),
         caller_region=Region(row.caller_area_code, row.caller_city, row.caller_province),
         callee_region=Region(row.callee_area_code, row.callee_city, row.callee_province),
+        origin=msgspec.json.decode(row.origin, type=Party),
+        destination=msgspec.json.decode(row.destination, type=Party),
     )

@@ -155,7 +155,7 @@ def test_no_bytes_do_more_than_be_named_as_a_fault(data):
 SOUND_WORKBOOK = workbook([["origin", "price_per_min"], ["area:0755", 0.15], ["*", "0.2"]])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, len(SOUND_WORKBOOK) - 1), st.binary(min_size=1, max_size=4))
 def test_no_damaged_workbook_does_more_than_be_named_as_a_fault(place, damage):
     sound_rates(SOUND_WORKBOOK[:place] + damage + SOUND_WORKBOOK[place + len(damage) :])

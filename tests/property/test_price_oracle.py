@@ -44,17 +44,24 @@ TURNS = (
     ("Europe/Berlin", "2026-03-29T01:00:00+00:00"),
     ("Australia/Lord_Howe", "2026-04-04T15:00:00+00:00"),
 )
-TURN_MINUTES = (0, 1, 2, 118, 119, 120, 121, 179, 180, 181, 718, 720, 721, 722, 1_439, 1_440)
 
 amounts = st.one_of(st.just(0), st.integers(0, 100), st.integers(0, 5 * S))
 increments = st.one_of(st.sampled_from([1, 6, 30, 60]), st.integers(1, 100))
-days = st.lists(st.sampled_from([*WEEKDAYS, "workday", "restday", "holiday"]), max_size=3)
-spans = st.lists(
-    st.lists(st.sampled_from(TURN_MINUTES), min_size=2, max_size=2, unique=True).map(
-        lambda pair: (min(pair), max(pair))
-    ),
-    max_size=2,
+days = st.one_of(
+    st.just([]),
+    st.just([]),
+    st.lists(st.sampled_from([*WEEKDAYS, "workday", "restday", "holiday"]), max_size=3),
 )
+
+
+def spans(turn: str, zone: str):
+    """Hours that begin and end within minutes of a turn, so that calls cross their edges."""
+    wall = datetime.fromisoformat(turn).astimezone(ZoneInfo(zone))
+    near = [(wall.hour * 60 + wall.minute + offset) % 1_440 for offset in range(-7, 8)]
+    pairs = st.lists(
+        st.sampled_from([*near, 0, 120, 150, 180, 1_440]), min_size=2, max_size=2, unique=True
+    )
+    return st.lists(pairs.map(lambda pair: (min(pair), max(pair))), max_size=3)
 
 
 @st.composite
@@ -100,8 +107,8 @@ class Case(msgspec.Struct, frozen=True):
 @st.composite
 def cases(draw) -> Case:
     zone, turn = draw(st.sampled_from(TURNS))
-    names = draw(st.lists(st.sampled_from("ab"), max_size=2, unique=True))
-    bands = tuple(Band(name, tuple(draw(days)), tuple(draw(spans))) for name in names)
+    names = draw(st.sampled_from(["", "a", "ab", "ab"]))
+    bands = tuple(Band(name, tuple(draw(days)), tuple(draw(spans(turn, zone)))) for name in names)
     levels = draw(
         st.one_of(
             st.none(),
@@ -117,10 +124,7 @@ def cases(draw) -> Case:
     )
     rows = [
         draw(rates(band, level_from))
-        for band in [
-            "*",
-            *draw(st.lists(st.sampled_from(names), unique=True) if names else st.just([])),
-        ]
+        for band in ["*", *draw(st.sampled_from([names, names, names[:1], ""]))]
         for level_from in [0, *draw(starts)]
     ]
     rows = [
@@ -136,7 +140,7 @@ def cases(draw) -> Case:
         plan=plan,
         rows=tuple(draw(st.permutations(rows))),
         volume=Volume(draw(st.integers(0, 600)), draw(st.integers(0, 10))),
-        answered_us=turn_us + draw(st.integers(-LIMIT_S * S, 60 * S)),
+        answered_us=turn_us + draw(st.integers(-LIMIT_S * S, LIMIT_S * S)),
         included_s=draw(st.one_of(st.just(0), st.integers(-1, LIMIT_S), st.just(UNLIMITED_S))),
     )
 
@@ -208,7 +212,7 @@ def oracle_micros(case: Case, start: Rate, prices: list[Fraction], duration: Fra
     return math.floor(charge / precision + Fraction(1, 2)) * precision
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(cases(), st.lists(st.integers(-S, LIMIT_S * S), min_size=1, max_size=8))
 def test_price_is_what_the_fractions_say(case, durations_us):
     terms = case.terms
@@ -227,7 +231,7 @@ def test_price_is_what_the_fractions_say(case, durations_us):
             assert one.rate is not other.rate
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases(), st.lists(st.integers(0, LIMIT_S * S), min_size=2, max_size=8))
 def test_a_longer_call_never_costs_less(case, durations_us):
     terms = case.terms
@@ -238,7 +242,7 @@ def test_a_longer_call_never_costs_less(case, durations_us):
     assert costs == sorted(costs)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases(), st.integers(0, LIMIT_S), st.integers(0, LIMIT_S))
 def test_more_included_seconds_never_cost_more(case, seconds, more_s):
     terms = case.terms
@@ -249,7 +253,7 @@ def test_more_included_seconds_never_cost_more(case, seconds, more_s):
     assert costs[0] >= costs[1]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     cases(),
     st.lists(st.one_of(st.integers(-1, 100), st.integers(0, 10 * S)), min_size=1, max_size=6),
@@ -266,7 +270,7 @@ def test_affordable_is_the_largest_number_of_seconds_within_the_credit(case, som
         assert got == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases(), st.integers(0, LIMIT_S), st.integers(0, LIMIT_S))
 def test_covered_seconds_cost_nothing_more_and_the_next_one_does(case, seconds, limit_s):
     terms, at_us, included_s = case.terms, case.answered_us, case.included_s
@@ -278,6 +282,7 @@ def test_covered_seconds_cost_nothing_more_and_the_next_one_does(case, seconds, 
         assert price(terms, at_us, (end_s + 1) * S, included_s).amount_micros > paid_micros
 
 
+@settings(deadline=None)
 @given(rates(), st.integers(10**9, 10**12), st.integers(0, 86_400))
 def test_large_prices_stay_exact_over_a_day(rate, rate_micros_per_min, seconds):
     dear = msgspec.structs.replace(
@@ -290,7 +295,7 @@ def test_large_prices_stay_exact_over_a_day(rate, rate_micros_per_min, seconds):
     assert amount_micros < 2**63
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases(), st.integers(0, LIMIT_S * S))
 def test_an_explanation_is_one_line_that_ends_in_the_charge_and_adds_up(case, duration_us):
     terms = case.terms
@@ -305,6 +310,7 @@ def test_an_explanation_is_one_line_that_ends_in_the_charge_and_adds_up(case, du
         assert line.endswith("free")
 
 
+@settings(deadline=None)
 @given(cases())
 def test_terms_survive_being_stored_as_json(case):
     tariff = Tariff("t", 1, case.rows, case.plan, CALENDAR)

@@ -197,6 +197,32 @@ def test_a_second_belongs_to_the_band_of_its_beginning():
     assert [part.seconds for part in charge.parts] == [31, 29]
 
 
+def test_a_call_begins_in_the_band_of_its_answer_however_many_came_before():
+    late = terms("2026-11-23 12:00")
+    for day, row in (("24 12:00", 2), ("24 21:00", 1), ("25 12:00", 2), ("28 12:00", 1)):
+        charge = price(late, us(f"2026-11-{day}"), 60 * S)
+        assert [(part.rate.rate_id, part.seconds) for part in charge.parts] == [(row, 60)]
+        assert charge.rate.rate_id == row
+
+
+def test_a_band_without_rows_of_its_own_has_those_of_any_band():
+    by_hand = Terms(
+        tariff="std",
+        version=1,
+        rate=ROWS[1],
+        others=(ROWS[0],),
+        edges=((0, "peak"), (60, "evening"), (120, "peak")),
+    )
+    charge = price(by_hand, 0, 150 * S)
+    assert [(part.rate.rate_id, part.seconds) for part in charge.parts] == [
+        (2, 60),
+        (1, 60),
+        (2, 30),
+    ]
+    before_all = price(by_hand, -30 * S, 60 * S)
+    assert [(part.rate.rate_id, part.seconds) for part in before_all.parts] == [(2, 60)]
+
+
 def test_increments_are_anchored_at_the_answer_and_priced_second_by_second():
     rows = [msgspec.structs.replace(row, first_increment_s=60, next_increment_s=60) for row in ROWS]
     start = "2026-11-23 19:59:50"
@@ -280,6 +306,9 @@ def test_bands_that_cover_all_time_need_no_row_for_the_rest():
         (PEAK,),
         (PEAK, NIGHT),
         (Band("w", ("workday",)), Band("h", ("holiday",))),
+        (Band("w", ("workday",)), Band("h", ("holiday",)), Band("s", ("sun",))),
+        (Band("w", ("workday",)), Band("h", ("holiday",)), Band("s", ("sat",))),
+        (Band("w", ("workday",)), Band("h", ("sat", "sun")), Band("s", ("holiday",), ((0, 5),))),
         (Band("day", (), ((0, 1_439),)),),
         (Band("day", (), ((1, 1_440),)),),
         (Band("week", ("mon", "tue", "wed", "thu", "fri", "sat")),),

@@ -148,7 +148,14 @@ def test_a_note_may_be_as_long_as_the_bound():
     assert parse(f"price_per_min,note\n0.1,{'深' * 200}\n".encode())[0].note == "深" * 200
 
 
+def test_every_bound_itself_is_sound():
+    head = "price_per_min,first_increment_s,next_increment_s,grace_s\n"
+    for row in ("1000000,86400,86400,3600", "0,1,1,0"):
+        assert len(parse(f"{head}{row}\n".encode())) == 1
+
+
 def test_a_maximum_below_the_minimum_is_refused():
+    assert len(faults("price_per_min,min_charge,max_charge\n0.1,0.5,0.000001\n")) == 1
     assert faults("price_per_min,min_charge,max_charge\n0.1,0.5,0.4\n") == [
         "line 2, column max_charge: must not be below the minimum charge (0: no maximum)"
     ]

@@ -20,6 +20,7 @@ from fsbilling.billing.renewal import renew
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.settle import settle
 from fsbilling.billing.skew import Skew
+from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls import command as do
 from fsbilling.calls import event as on
@@ -44,6 +45,7 @@ class Meter:
     def __init__(
         self,
         db: Database,
+        book: TariffBook,
         nodes: Mapping[str, Node],
         *,
         clock: Clock,
@@ -54,6 +56,7 @@ class Meter:
         on_alarm_set: Callable[[], None] = lambda: None,
     ) -> None:
         self._db = db
+        self._book = book
         self._nodes = nodes
         self._clock = clock
         self._pace = pace
@@ -241,14 +244,15 @@ class Meter:
         )
         uuid, account = session.call.uuid, session.call.account
         match renewed:
-            case on.Renewed(granted_s=granted_s, held_micros=held_micros, reserve_s=reserve_s):
+            case on.Renewed():
                 log.debug(
                     "renewed",
                     call_uuid=uuid,
                     account=account,
-                    granted_s=granted_s,
-                    held_micros=held_micros,
-                    reserve_s=reserve_s,
+                    granted_s=renewed.granted_s,
+                    held_micros=renewed.held_micros,
+                    included_s=renewed.included_s,
+                    reserve_s=renewed.reserve_s,
                 )
             case on.RenewalUnknown():
                 log.error("renewal unknown", call_uuid=uuid, account=account)
@@ -257,7 +261,7 @@ class Meter:
     def _settle(self, session: Session, ending: on.HungUp) -> on.Event:
         call = session.call
         try:
-            cdr = settle(self._db, session, ending, now_us=self._clock.now_us())
+            cdr = settle(self._db, self._book, session, ending, now_us=self._clock.now_us())
         except StoreError as fault:
             log.error("settlement unknown", call_uuid=call.uuid, fault=str(fault))
             return on.SettlementUnknown(self.now_us(call.switch))
@@ -271,6 +275,7 @@ class Meter:
                 caller=call.caller.dialled,
                 callee=call.callee.dialled,
                 billed_s=cdr.billed_s,
+                included_s=cdr.included_s,
                 duration_us=cdr.duration_us,
                 charge_micros=cdr.charge_micros,
                 hangup_cause=cdr.hangup_cause,

@@ -79,14 +79,15 @@ class TariffBook:
         return self._tariff(in_force, at_us)
 
     def version(self, name: str, number: int, at_us: int) -> Tariff | None:
-        """Give a version by its number, with the calendar around `at_us`; None: not known yet.
+        """Give a version by its number, with the calendar around `at_us`; None: there is none.
 
         Raises StoreError when it has to be read and SQL does not answer.
         """
-        for version in self._versions.get(name, ()):
-            if version.version == number:
-                return self._tariff(version, at_us)
-        return None
+        version = self._numbered(name, number)
+        if version is None:
+            self.refresh()
+            version = self._numbered(name, number)
+        return None if version is None else self._tariff(version, at_us)
 
     def terms(
         self, name: str, caller: Party, callee: Party, at_us: int, volume: Volume = NO_VOLUME
@@ -99,6 +100,9 @@ class TariffBook:
         if isinstance(tariff, Refused):
             return tariff
         return terms_of(tariff, caller, callee, at_us, volume)
+
+    def _numbered(self, name: str, number: int) -> tariffs.Version | None:
+        return next((each for each in self._versions.get(name, ()) if each.version == number), None)
 
     def _tariff(self, version: tariffs.Version, at_us: int) -> Tariff:
         key = (version.version_id, datetime.fromtimestamp(at_us // US_PER_S, tz=UTC).year)

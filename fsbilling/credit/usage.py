@@ -40,3 +40,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     def included_free_s(self) -> int:
         """What may still be held of the package: never negative after a commit."""
         return self.package_s - self.included_s - self.included_held_s
+
+    def with_package(self, size_s: int) -> Usage:
+        """Give the month a package of another size; what was used and held of it stays."""
+        taken_s = self.included_s + self.included_held_s
+        return msgspec.structs.replace(self, package_s=max(size_s, taken_s))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -10,11 +11,15 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, select
 from fsbilling.calls.cdr import Cdr, EndSource, HungUpBy
 from fsbilling.numbering.number import Number, NumberKind
 from fsbilling.numbering.region import Region
+from fsbilling.rating.month import Settled, Talk
 from fsbilling.rating.party import Party
 from fsbilling.store.insert import insert_once
 from fsbilling.store.schema import cdr as table
 from fsbilling.store.text import clean
 
+SETTLED_BATCH = 1000
+
+_PARTY = msgspec.json.Decoder(Party)
 _PARTIES = frozenset(
     {"caller", "callee", "caller_region", "callee_region", "origin", "destination"}
 )
@@ -96,6 +101,28 @@ def newest(
     return [_cdr(row) for row in rows]
 
 
+def settled(
+    conn: Connection, *, account: str, tariff: str, month: str
+) -> Iterator[tuple[int, Settled]]:
+    """Give what a month's calls by a tariff cost, each with the tariff's version.
+
+    What was waived counts as charged: it is not asked for again.
+    """
+    query = select(
+        table.c.tariff_version,
+        table.c.origin,
+        table.c.destination,
+        table.c.answered_us,
+        table.c.duration_us,
+        table.c.included_s,
+        table.c.charge_micros + table.c.waived_micros,
+    ).where(table.c.account == account, table.c.tariff == tariff, table.c.month == month)
+    rows = conn.execute(query.order_by(table.c.id).execution_options(yield_per=SETTLED_BATCH))
+    for version, origin, destination, answered_us, duration_us, included_s, micros in rows:
+        talk = Talk(_PARTY.decode(origin), _PARTY.decode(destination), answered_us, duration_us)
+        yield version, Settled(talk, included_s, micros)
+
+
 def _within(
     query: Select[Any], account: str | None, since_us: int | None, until_us: int | None
 ) -> Select[Any]:
@@ -139,6 +166,6 @@ def _cdr(row: Row[Any]) -> Cdr:
         callee=Number(row.callee_dialled, NumberKind(row.callee_kind), row.callee_digits),
         caller_region=Region(row.caller_area_code, row.caller_city, row.caller_province),
         callee_region=Region(row.callee_area_code, row.callee_city, row.callee_province),
-        origin=msgspec.json.decode(row.origin, type=Party),
-        destination=msgspec.json.decode(row.destination, type=Party),
+        origin=_PARTY.decode(row.origin),
+        destination=_PARTY.decode(row.destination),
     )

@@ -132,6 +132,16 @@ def entries(conn: Connection, code: str, limit: int = 100) -> list[Entry]:
     return [_entry(row) for row in conn.execute(query.order_by(entry.c.seq.desc()).limit(limit))]
 
 
+def posted_micros(conn: Connection, account_id: int, kind: EntryKind, ref_start: str) -> int:
+    """Add up the account's entries of a kind whose references begin so."""
+    query = select(func.coalesce(func.sum(entry.c.amount_micros), 0)).where(
+        entry.c.account_id == account_id,
+        entry.c.kind == kind,
+        entry.c.ref.startswith(clean(ref_start), autoescape=True),
+    )
+    return int(conn.execute(query).scalar_one())
+
+
 def verify(conn: Connection, code: str | None = None) -> list[Fault]:
     """Every fault of one account, or of all: entries, balance, and held = sum of holds.
 

@@ -123,7 +123,7 @@ def each_rate(conn: Connection, version: Version) -> Iterator[Rate]:
     """The same one by one, as they come off SQL."""
     columns = [rate.c.id, *(rate.c[name] for name in _RATE_FIELDS)]
     query = select(*columns).where(rate.c.version_id == version.version_id).order_by(rate.c.id)
-    with conn.execution_options(yield_per=IMPORT_BATCH).execute(query) as rows:
+    with conn.execute(query.execution_options(yield_per=IMPORT_BATCH)) as rows:
         for row in rows:
             yield Rate(rate_id=row[0], **dict(zip(_RATE_FIELDS, row[1:], strict=True)))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from fsbilling.credit.usage import Usage
 from fsbilling.store.insert import insert_once
@@ -20,17 +20,9 @@ _KEY = (
     & (usage.c.month == bindparam("of_month"))
 )
 _FIND = select(usage).where(_KEY)
-_taken_s = usage.c.included_s + usage.c.included_held_s
-# A package that shrinks in mid-month leaves what was used and held of it.
-_OPEN = (
-    update(usage)
-    .where(_KEY, usage.c.package_s != bindparam("size_s"))
-    .values(package_s=case((_taken_s > bindparam("size_s"), _taken_s), else_=bindparam("size_s")))
-)
+_OPEN = update(usage).where(_KEY).values(package_s=bindparam("size_s"))
 _CHANGE_HELD = (
-    update(usage)
-    .where(_KEY)
-    .values(included_held_s=usage.c.included_held_s + bindparam("delta_s"))
+    update(usage).where(_KEY).values(included_held_s=usage.c.included_held_s + bindparam("delta_s"))
 )
 _COUNT = (
     update(usage)
@@ -56,20 +48,17 @@ def of_account(conn: Connection, account_id: int) -> list[Usage]:
     return [_usage(row) for row in rows]
 
 
-def open_package(
-    conn: Connection, account_id: int, tariff: str, month: str, package_s: int
-) -> Usage:
+def open_package(conn: Connection, account_id: int, tariff: str, month: str, size_s: int) -> Usage:
     """Give the usage of a month whose package is of this size from now on.
 
     A package that is made smaller than what is used and held of it is used up.
     """
-    key = _key(account_id, tariff, month)
-    used = find(conn, account_id, tariff, month)
-    if used.package_s == package_s:
-        return used
-    _add(conn, account_id, tariff, month)
-    conn.execute(_OPEN, key | {"size_s": package_s})
-    return find(conn, account_id, tariff, month)
+    before = find(conn, account_id, tariff, month)
+    opened = before.with_package(size_s)
+    if opened.package_s != before.package_s:
+        _add(conn, account_id, tariff, month)
+        conn.execute(_OPEN, _key(account_id, tariff, month) | {"size_s": opened.package_s})
+    return opened
 
 
 def change_held(conn: Connection, account_id: int, tariff: str, month: str, delta_s: int) -> None:
@@ -91,9 +80,7 @@ def count_call(
 
 
 def _add(conn: Connection, account_id: int, tariff: str, month: str) -> None:
-    nothing = dict.fromkeys(
-        ("billed_s", "calls", "package_s", "included_s", "included_held_s"), 0
-    )
+    nothing = dict.fromkeys(("billed_s", "calls", "package_s", "included_s", "included_held_s"), 0)
     insert_once(
         conn, usage, {"account_id": account_id, "tariff": tariff, "month": month, **nothing}
     )

@@ -227,6 +227,7 @@ def test_price_is_what_the_fractions_say(case, durations_us):
         assert charge.billed_s >= charge.talked_s or charge.billed_s == 0
         timed = (PartKind.USAGE, PartKind.INCLUDED)
         assert charge.billed_s == sum(p.seconds for p in charge.parts if p.kind in timed)
+        assert all(part.seconds > 0 for part in charge.parts if part.kind in timed)
         for one, other in pairwise([p for p in charge.parts if p.kind is PartKind.USAGE]):
             assert one.rate is not other.rate
 

@@ -70,6 +70,12 @@ def test_a_graduated_call_goes_on_at_the_next_level():
     assert affordable_s(found, 0, 103_000, HOUR_S) == 31
 
 
+def test_a_part_that_begins_where_a_level_ends_has_no_empty_part_before_it():
+    found = terms(Volume(49 * 60 + 30, 0), mode=LevelMode.GRADUATED)
+    charge = price(found, 0, 60 * S, 30)
+    assert [part.seconds for part in charge.parts] == [30, 30]
+
+
 def test_each_band_has_levels_of_its_own():
     plan = Plan(bands=(Band("all"),), levels=Levels(LevelUnit.MINUTES, LevelMode.VOLUME))
     rows = [*ROWS, Rate(rate_id=9, band="all", rate_micros_per_min=1)]

@@ -43,7 +43,7 @@ class Daemon:
     def __init__(self, world: World) -> None:
         self._world = world
         nodes = {SWITCH: Node(SWITCH, world.api)}
-        book = TariffBook(world.db)
+        self.book = book = TariffBook(world.db)
         book.refresh()
         authoriser = Authoriser(world.db, book, clock=world.clock, pace=PACE, first_slice_s=15)
         authoriser.regions = RegionTable.from_rows(REGIONS)

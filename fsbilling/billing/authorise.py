@@ -17,6 +17,7 @@ from fsbilling.calls.pace import Pace
 from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import refused_cdr
 from fsbilling.clock import Clock
+from fsbilling.credit.account import Account
 from fsbilling.credit.slice import first_grant
 from fsbilling.errors import Refused, StoreError
 from fsbilling.numbering.number import Number
@@ -117,10 +118,24 @@ class Authoriser:
             # A Call-ID or an originate may choose the UUID; a second call has no CDR to go to.
             return Refused("uuid_used", f"a call with UUID {attempt.uuid} was billed before")
         account = accounts.lock(conn, payer.account.code)
-        now_us = self._clock.now_us()
         if account is None:
             return Refused("unknown_payer", f"account {payer.account.code} is gone")
         call = self._call(attempt, account.code, payer.target)
+        granted = self._first_hold(conn, call, account, tariff)
+        if isinstance(granted, Refused):
+            return granted
+        hold, reserve_s = granted
+        if not holds.place(conn, hold):
+            # The same channel asked twice at once, and the other answer was first.
+            raise StoreError(f"call {attempt.uuid} is being authorised already")
+        session = session_of(hold, self._pace)
+        return Authorised(msgspec.structs.replace(session, reserve_s=reserve_s), payer.target)
+
+    def _first_hold(
+        self, conn: Connection, call: Call, account: Account, tariff: Tariff
+    ) -> tuple[holds.Hold, int] | Refused:
+        """Price the call at the volume its month has now; with the hold goes its reserve."""
+        now_us = self._clock.now_us()
         used = open_month(conn, account.account_id, tariff, now_us)
         terms = terms_of(tariff, call.origin, call.destination, now_us, used.volume)
         if isinstance(terms, Refused):
@@ -146,17 +161,13 @@ class Authoriser:
             included_s=grant.included_s,
             amount_micros=grant.held_micros,
             granted_s=grant.granted_s,
-            leg_uuid=attempt.uuid,
+            leg_uuid=call.uuid,
             authorised_us=now_us,
             answered_us=0,
             seen_us=now_us,
             timer_seq=0,
         )
-        if not holds.place(conn, hold):
-            # The same channel asked twice at once, and the other answer was first.
-            raise StoreError(f"call {attempt.uuid} is being authorised already")
-        session = session_of(hold, self._pace)
-        return Authorised(msgspec.structs.replace(session, reserve_s=grant.reserve_s), payer.target)
+        return hold, grant.reserve_s
 
     def _standing(self, attempt: Attempt, payer: Payer, held: holds.Hold) -> Authorised | Refused:
         """Answer for a channel that has its payer and its price already.

@@ -55,7 +55,7 @@ def settle(
                 at_us=now_us,
             )
         if cdr.billed_s:
-            _count(conn, book, tariff, account, cdr, now_us)
+            _count(conn, book, tariff, account, cdr, now_us=now_us)
     return cdr
 
 
@@ -65,6 +65,7 @@ def _count(
     tariff: Tariff | None,
     account: Account,
     cdr: Cdr,
+    *,
     now_us: int,
 ) -> None:
     """Count a billed call for its month, and adjust the month when that reaches a level."""

@@ -10,7 +10,6 @@ from fsbilling.cli import output
 from fsbilling.cli.context import Invocation, account, now_us, pass_invocation
 from fsbilling.cli.party import known_party
 from fsbilling.errors import Refused
-from fsbilling.money import format_micros
 
 if TYPE_CHECKING:
     from fsbilling.cli.party import KnownParty
@@ -73,8 +72,8 @@ def _verdict_on_call(
     invocation: Invocation, database: Database, payer: Account, caller: str, callee: str
 ) -> output.Fields:
     """Judge one call in the order the hook does: who pays, what it costs, is there credit."""
-    from fsbilling.billing.objection import tariff_of
     from fsbilling.billing.month import usage_at
+    from fsbilling.billing.objection import tariff_of
     from fsbilling.billing.tariff_book import TariffBook, terms_of
     from fsbilling.numbering.number import NumberKind
 

@@ -223,6 +223,14 @@ def test_a_band_without_rows_of_its_own_has_those_of_any_band():
     assert [(part.rate.rate_id, part.seconds) for part in before_all.parts] == [(2, 60)]
 
 
+def test_included_seconds_that_last_across_an_edge_leave_the_rest_to_the_band_they_end_in():
+    start = "2026-11-23 19:59:30"
+    for included_s, parts in ((40, [(1, 20)]), (30, [(1, 30)]), (29, [(2, 1), (1, 30)])):
+        charge = price(terms(start), us(start), 60 * S, included_s)
+        paid = [(part.rate.rate_id, part.seconds) for part in charge.parts if part.rate]
+        assert paid == parts
+
+
 def test_increments_are_anchored_at_the_answer_and_priced_second_by_second():
     rows = [msgspec.structs.replace(row, first_increment_s=60, next_increment_s=60) for row in ROWS]
     start = "2026-11-23 19:59:50"

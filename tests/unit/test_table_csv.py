@@ -83,7 +83,7 @@ def test_a_file_without_a_header_is_refused(data):
 
 def test_unknown_doubled_and_missing_columns_are_named():
     known = ", ".join(column.name for column in COLUMNS)
-    assert faults("origin,prise,origin\n") == [
+    assert faults("origin,prise,origin\n*,x,area:9\n") == [
         "line 1, column origin: this column is there more than once",
         f"line 1: no column 'prise'; the columns are {known}",
         "line 1, column price_per_min: this column is missing",

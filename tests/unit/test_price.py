@@ -209,6 +209,24 @@ def test_debt_buys_nothing(fields):
     assert affordable_s(terms(**fields), ANSWERED_US, -1, HOUR_S) == 0
 
 
+def test_a_maximum_that_is_not_reached_changes_nothing():
+    assert charge(61 * S, max_charge_micros=5_000_000).amount_micros == 152_500
+
+
+def test_credit_is_compared_with_the_rounded_charge():
+    rough = Terms(
+        tariff="std",
+        version=1,
+        rate=Rate(rate_micros_per_min=150_000),
+        precision_micros=10_000,
+    )
+    # 61 s are 0.1525 and round to 0.15; 62 s are 0.155 and round to 0.16.
+    assert affordable_s(rough, ANSWERED_US, 150_000, HOUR_S) == 61
+    assert affordable_s(rough, ANSWERED_US, 159_999, HOUR_S) == 61
+    assert affordable_s(rough, ANSWERED_US, 160_000, HOUR_S) == 65
+    assert affordable_s(rough, ANSWERED_US, 9_999, HOUR_S) == 1
+
+
 @pytest.mark.parametrize("limit_s", [0, -1])
 def test_nothing_fits_into_no_time(limit_s):
     assert affordable_s(terms(0), ANSWERED_US, 10**9, limit_s) == 0

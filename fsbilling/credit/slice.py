@@ -106,15 +106,14 @@ def first_grant(
 ) -> Grant:
     """Decide what a call that starts to ring at `now_us` gets, whenever it is answered.
 
-    A call that rings across the edge of a band talks at another price. So the hold pays for the
-    granted seconds from now and from both sides of every edge within `RING_S`: nothing between
-    is dearer, as the price moves evenly there.
+    A call that rings across the edge of a band talks at another price. Where that may happen,
+    the hold pays for the granted seconds at the dearest price that can come to them.
     """
-    moments = _answer_moments(terms, now_us)
-    grants = [
-        next_grant(
-            terms,
-            answered_us=moment_us,
+
+    def granted(by: Terms) -> Grant:
+        return next_grant(
+            by,
+            answered_us=now_us,
             granted_s=0,
             held_micros=0,
             free_micros=free_micros,
@@ -122,16 +121,20 @@ def first_grant(
             slice_s=slice_s,
             included_free_s=included_free_s,
         )
-        for moment_us in moments
-    ]
-    granted_s = min(grant.granted_s for grant in grants)
+
+    grant = granted(terms)
+    dearest = _dearest(terms, now_us, RING_S + grant.granted_s)
+    if not dearest:
+        return grant
+    grants = [granted(each) for each in dearest]
+    granted_s = min(each.granted_s for each in grants)
     talk_us = granted_s * US_PER_S
-    charges = [price(terms, moment_us, talk_us, included_free_s) for moment_us in moments]
+    charges = [price(each, now_us, talk_us, included_free_s) for each in dearest]
     return Grant(
         granted_s=granted_s,
         held_micros=max(charge.amount_micros for charge in charges),
         included_s=max(charge.included_s for charge in charges),
-        reserve_s=min(grant.reserve_s for grant in grants),
+        reserve_s=min(each.reserve_s for each in grants),
     )
 
 
@@ -148,7 +151,29 @@ def can_start(
     return with_credit_s > without_s or without_s == HORIZON_S
 
 
-def _answer_moments(terms: Terms, now_us: int) -> list[int]:
-    edges_us = [at_s * US_PER_S for at_s, _ in terms.edges]
-    within = [at_us for at_us in edges_us if now_us < at_us <= now_us + RING_S * US_PER_S]
-    return [now_us, *(at_us - 1 for at_us in within), *within]
+def _dearest(terms: Terms, now_us: int, window_s: int) -> list[Terms]:
+    """Give terms that nothing in the window is dearer than; none when no edge lies in it.
+
+    One for each row that may be in force at the answer, as its fees and increments hold for the
+    whole call, with the highest price of time of any row that may follow.
+    """
+    end_us = now_us + window_s * US_PER_S
+    edges_us = (at_s * US_PER_S for at_s, _ in terms.edges)
+    within_us = [at_us for at_us in edges_us if now_us < at_us <= end_us]
+    if not within_us:
+        return []
+    starts = [terms.start_rate(at_us) for at_us in (now_us, *within_us)]
+    bands = {rate.band for rate in starts}
+    rows = (terms.rate, *terms.others)
+    hour_micros = max(row.hour_micros for row in rows if row.band in bands)
+    return [
+        msgspec.structs.replace(
+            terms,
+            rate=msgspec.structs.replace(
+                rate, rate_micros_per_min=0, rate_micros_per_hour=hour_micros
+            ),
+            others=(),
+            edges=(),
+        )
+        for rate in dict.fromkeys(starts)
+    ]

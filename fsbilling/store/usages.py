@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from fsbilling.credit.usage import Usage
 from fsbilling.store.insert import insert_once
-from fsbilling.store.schema import usage
+from fsbilling.store.schema import hold, usage
 
 _KEY = (
     (usage.c.account_id == bindparam("of_account"))
@@ -77,6 +77,21 @@ def count_call(
     if conn.execute(_COUNT, counted).rowcount == 0:
         _add(conn, account_id, tariff, month)
         conn.execute(_COUNT, counted)
+
+
+def misheld(conn: Connection, account_id: int) -> list[tuple[str, str, int, int]]:
+    """Give each month whose held seconds are not the sum of its holds: tariff, month, both."""
+    sums = select(hold.c.tariff, hold.c.month, func.sum(hold.c.included_s))
+    sums = sums.where(hold.c.account_id == account_id).group_by(hold.c.tariff, hold.c.month)
+    holds_s = {(tariff, month): int(held_s) for tariff, month, held_s in conn.execute(sums)}
+    held_s = {
+        (used.tariff, used.month): used.included_held_s for used in of_account(conn, account_id)
+    }
+    return [
+        (*key, held_s.get(key, 0), holds_s.get(key, 0))
+        for key in sorted(held_s.keys() | holds_s.keys())
+        if held_s.get(key, 0) != holds_s.get(key, 0)
+    ]
 
 
 def _add(conn: Connection, account_id: int, tariff: str, month: str) -> None:

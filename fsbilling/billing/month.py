@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from fsbilling.clock import local_month
 from fsbilling.credit.usage import Usage
+from fsbilling.rating.plan import Plan
 from fsbilling.rating.tariff import Tariff
 from fsbilling.store import usages
 
@@ -24,8 +25,7 @@ def open_month(conn: Connection, account_id: int, tariff: Tariff, at_us: int) ->
     return Usage(tariff=tariff.name, month=month)
 
 
-def usage_at(conn: Connection, account_id: int, tariff: Tariff, at_us: int) -> Usage:
-    """Give the same, for people: nothing is locked, and nothing is written."""
-    month = local_month(at_us, tariff.plan.time_zone)
-    used = usages.find(conn, account_id, tariff.name, month)
-    return used.with_package(tariff.plan.included_s)
+def usage_at(conn: Connection, account_id: int, name: str, plan: Plan, at_us: int) -> Usage:
+    """Give the same of the tariff's name and plan, for people: nothing is locked or written."""
+    used = usages.find(conn, account_id, name, local_month(at_us, plan.time_zone))
+    return used.with_package(plan.included_s)

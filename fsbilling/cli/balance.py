@@ -96,7 +96,7 @@ def _verdict_on_call(
     if isinstance(in_force, Refused):
         return _refused(in_force)
     with database.read() as conn:
-        used = usage_at(conn, payer.account_id, in_force, at_us)
+        used = usage_at(conn, payer.account_id, in_force.name, in_force.plan, at_us)
         callee_party = destination.reached_by(conn)
     terms = terms_of(in_force, origin.party, callee_party, at_us, used.volume)
     if isinstance(terms, Refused):

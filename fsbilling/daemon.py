@@ -6,6 +6,7 @@ the same code. The process must be monkey-patched by gevent before this module i
 
 from __future__ import annotations
 
+import resource
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -23,9 +24,10 @@ from fsbilling.billing.meter import Meter
 from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
 from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls.pace import Pace
-from fsbilling.clock import US_PER_S, Clock, SystemClock
+from fsbilling.clock import US_PER_S, Clock, SteadyClock, SystemClock
 from fsbilling.config import Config, Metering, Numbering
 from fsbilling.errors import FsbillingError, StoreError, SwitchError
 from fsbilling.numbering.region_table import RegionTable
@@ -45,8 +47,11 @@ MAX_CALLS_AT_ONCE = 500
 TARIFF_REFRESH_S = 5
 SECOND_LOOK_S = 3
 PULSE_S = 5
+REFUSALS_S = 1
 IDLE_S = 60.0
 DRAIN_S = 5.0
+OTHER_DESCRIPTORS = 256
+"""Open files besides the hook's connections: the database's, the links', the log."""
 
 
 class Daemon:
@@ -54,17 +59,20 @@ class Daemon:
 
     def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
         self.config = config
-        self._clock = clock or SystemClock()
+        self._clock = clock or SteadyClock()
         self.db = Database.open(config.database.url)
         migrations.check(self.db)
         self._links = {switch.name: self._link(config, switch.name) for switch in config.switches}
         self._nodes = {name: Node(name, link.api) for name, link in self._links.items()}
         self._cores: dict[str, str] = {}
+        self._to_take_up: set[str] = set()
         self._workers = Pool(MAX_CALLS_AT_ONCE)
         self._alarm_set = Event()
         self._stop = Event()
         self._greenlets = Pool()
         self._book = TariffBook(self.db, breathe=partial(gevent.sleep, 0))
+        self._unrecorded = Unrecorded(self.db)
+        self._in_doubt: set[str] = set()
         pace = pace_of(config.metering)
         self.meter = Meter(
             self.db,
@@ -80,7 +88,7 @@ class Daemon:
         self._authoriser = Authoriser(
             self.db,
             self._book,
-            clock=self._clock,
+            clock=clock or SystemClock(),
             pace=pace,
             first_slice_s=config.metering.first_slice_s,
         )
@@ -90,6 +98,8 @@ class Daemon:
             self._nodes,
             plan=plan_of(config.numbering),
             node_of_core=self._node_of_core,
+            unrecorded=self._unrecorded,
+            on_doubt=self._look_soon,
         )
         self._recovery = Recovery(
             self.db,
@@ -101,6 +111,7 @@ class Daemon:
                 if switch.json_cdr_dir
             },
             clock=self._clock,
+            on_unheld=self._reception.on_unheld,
         )
         self.hook = HookServer(
             config.hook.address,
@@ -123,6 +134,7 @@ class Daemon:
             link.start()
         self._greenlets.spawn(self._wake_calls)
         self._greenlets.spawn(self._refresh_tariffs)
+        self._greenlets.spawn(self._write_refusals)
         for switch in self._nodes:
             self._greenlets.spawn(self._sweep_regularly, switch)
             self._greenlets.spawn(self._feel_the_pulse, switch)
@@ -180,32 +192,52 @@ class Daemon:
             switch.password,
             on_event=partial(self._on_event, name),
             on_up=partial(self._on_up, name),
-            on_down=lambda: None,
+            on_down=partial(self._on_down, name),
         )
 
     def _on_event(self, switch: str, event: ChannelEvent) -> None:
         self._reception.on_event(switch, event)
 
     def _on_up(self, switch: str) -> None:
-        if self._sweep(switch, take_up=True):
+        self._to_take_up.add(switch)
+        if self._sweep(switch):
             self._greenlets.spawn(self._look_again, switch)
+
+    def _on_down(self, switch: str) -> None:
+        self.meter.lost(switch)
+
+    def _look_soon(self, switch: str) -> None:
+        """Sweep twice in the next seconds; asked again meanwhile, once is enough."""
+        if switch not in self._in_doubt:
+            self._in_doubt.add(switch)
+            self._greenlets.spawn(self._resolve_doubt, switch)
+
+    def _resolve_doubt(self, switch: str) -> None:
+        gevent.sleep(SECOND_LOOK_S)
+        self._in_doubt.discard(switch)
+        if self._sweep(switch):
+            self._look_again(switch)
 
     def _look_again(self, switch: str) -> None:
         gevent.sleep(SECOND_LOOK_S)
-        self._sweep(switch, take_up=False)
+        self._sweep(switch)
 
-    def _sweep(self, switch: str, *, take_up: bool) -> int:
+    def _sweep(self, switch: str) -> int:
+        """Give how much awaits a second look: without an answer, all that is to be taken up."""
+        take_up = switch in self._to_take_up
         try:
             self._cores[self._nodes[switch].core_uuid()] = switch
-            return self._recovery.sweep(switch, take_up=take_up)
+            missed = self._recovery.sweep(switch, take_up=take_up)
         except FsbillingError as fault:
             log.warning("sweep without an answer", switch=switch, fault=str(fault))
-            return 0
+            return int(take_up)
+        self._to_take_up.discard(switch)
+        return missed
 
     def _sweep_regularly(self, switch: str) -> None:
         while True:
             gevent.sleep(self.config.metering.poll_s)
-            if self._links[switch].is_up and self._sweep(switch, take_up=False):
+            if self._links[switch].is_up and self._sweep(switch):
                 self._look_again(switch)
 
     def _feel_the_pulse(self, switch: str) -> None:
@@ -250,6 +282,14 @@ class Daemon:
         self._book.refresh()
         self._book.make_ready(self._clock.now_us())
 
+    def _write_refusals(self) -> None:
+        while True:
+            gevent.sleep(REFUSALS_S)
+            try:
+                self._unrecorded.write()
+            except StoreError as fault:
+                log.warning("refusals not recorded yet", fault=str(fault))
+
     def _load_regions(self) -> None:
         with self.db.read() as conn:
             self._authoriser.regions = RegionTable.from_rows(regions.load(conn))
@@ -269,9 +309,23 @@ def plan_of(numbering: Numbering) -> NumberPlan:
     return NumberPlan(home_area_code=numbering.home_area_code, emergency=numbering.emergency)
 
 
+def allow_descriptors(count: int) -> None:
+    """Raise this process's soft limit of open files to `count`, as far as the hard one lets it.
+
+    A shell's stock 1,024 would be used up by silent peers of the hook, and the database and the
+    switch could then not be reached.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        within = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (within, hard))
+
+
 def serve(config: Config, reread: Callable[[], Config]) -> None:
     """Run a daemon until it is told to stop; SIGHUP rereads the configuration with `reread`."""
     logs.configure(config.log)
+    # Twice: those who are refused or gave their place away are not gone at once.
+    allow_descriptors(2 * config.hook.max_connections + OTHER_DESCRIPTORS)
     daemon = Daemon(config)
     gevent.signal_handler(signal.SIGHUP, _rereader(daemon, reread))
     daemon.run()

@@ -13,7 +13,9 @@ from fsbilling.billing.resume import session_of
 from fsbilling.billing.target import callee_kind
 from fsbilling.billing.tariff_book import TariffBook, terms_of
 from fsbilling.calls.call import SERVICE_400, Call
+from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.pace import Pace
+from fsbilling.calls.parties import parties
 from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import refused_cdr
 from fsbilling.clock import Clock
@@ -23,7 +25,6 @@ from fsbilling.errors import Refused, StoreError
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import UNKNOWN_REGION, Region
 from fsbilling.numbering.region_table import RegionTable
-from fsbilling.rating.party import Party
 from fsbilling.rating.tariff import Tariff
 from fsbilling.store import accounts, cdrs, holds
 from fsbilling.store.engine import Database
@@ -31,6 +32,7 @@ from fsbilling.store.engine import Database
 REFUSAL_CAUSES = {
     "no_credit": "OUTGOING_CALL_BARRED",
     "suspended": "OUTGOING_CALL_BARRED",
+    "unavailable": "NORMAL_TEMPORARY_FAILURE",
     "bad_number": "INVALID_NUMBER_FORMAT",
     "unknown_number": "UNALLOCATED_NUMBER",
     "no_tariff": "NO_ROUTE_DESTINATION",
@@ -106,7 +108,7 @@ class Authoriser:
         name = tariff_of(payer.account, attempt.service)
         if isinstance(name, Refused):
             return name
-        return self._book.in_force(name, self._clock.now_us())
+        return self._book.tariff_at(name, self._clock.now_us())
 
     def _hold(
         self, conn: Connection, attempt: Attempt, payer: Payer, tariff: Tariff
@@ -137,7 +139,7 @@ class Authoriser:
         """Price the call at the volume its month has now; with the hold goes its reserve."""
         now_us = self._clock.now_us()
         used = open_month(conn, account.account_id, tariff, now_us)
-        terms = terms_of(tariff, call.origin, call.destination, now_us, used.volume)
+        terms = terms_of(tariff, *parties(call), now_us, used.volume)
         if isinstance(terms, Refused):
             return terms
         refused = objection(account, terms, now_us, used.included_free_s)
@@ -154,17 +156,19 @@ class Authoriser:
         if not grant.granted_s:
             return no_credit(account)
         hold = holds.Hold(
-            call=call,
+            call=msgspec.structs.replace(
+                call, month=used.month, used_s=used.billed_s, used_calls=used.calls
+            ),
             terms=terms,
             account_id=account.account_id,
-            month=used.month,
             included_s=grant.included_s,
             amount_micros=grant.held_micros,
             granted_s=grant.granted_s,
             leg_uuid=call.uuid,
             authorised_us=now_us,
             answered_us=0,
-            seen_us=now_us,
+            # The switch's own time: ours may be another.
+            seen_us=call.created_us,
             timer_seq=0,
         )
         return hold, grant.reserve_s
@@ -185,7 +189,6 @@ class Authoriser:
         )
 
     def _call(self, attempt: Attempt, account: str, target: str = "") -> Call:
-        caller, callee = attempt.rated_caller, attempt.callee
         return Call(
             switch=attempt.switch,
             uuid=attempt.uuid,
@@ -197,22 +200,28 @@ class Authoriser:
             callee=attempt.callee,
             caller_region=self._region(attempt.caller),
             callee_region=self._region(attempt.callee),
+            rated_caller=attempt.rated_caller,
+            rated_caller_region=self._region(attempt.rated_caller),
             created_us=attempt.created_us,
-            origin=Party.of(caller, self._region(caller)),
-            destination=Party.of(callee, self._region(callee), kind=callee_kind(callee, target)),
+            rated_callee_kind=callee_kind(attempt.callee, target),
         )
 
     def _region(self, number: Number) -> Region:
         return self.regions.find(number) if number.digits else UNKNOWN_REGION
 
     def _refuse(self, attempt: Attempt, account: str, refused: Refused) -> Refused:
-        cause = refusal_cause(refused)
-        cdr = refused_cdr(
-            self._call(attempt, account), refused, cause=cause, at_us=self._clock.now_us()
-        )
         with self._db.write() as conn:
-            cdrs.write(conn, cdr)
+            cdrs.write(conn, self.refusal(attempt, account, refused))
         return refused
+
+    def refusal(self, attempt: Attempt, account: str, refused: Refused) -> Cdr:
+        """Give the record of an attempt that is not let through."""
+        return refused_cdr(
+            self._call(attempt, account),
+            refused,
+            cause=refusal_cause(refused),
+            at_us=self._clock.now_us(),
+        )
 
 
 def refusal_cause(refused: Refused) -> str:

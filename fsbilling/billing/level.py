@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import Cdr
+from fsbilling.calls.parties import parties
 from fsbilling.credit.account import Account
 from fsbilling.ledger.entry import EntryKind
 from fsbilling.money import format_micros
@@ -41,7 +42,7 @@ def adjust_to_level(
     next level that is reached asks for it again.
     """
     if tariff.level_at(after) != tariff.level_at(before):
-        due = _month_at_level(conn, book, account, cdr, after)
+        due = _month_at_level(conn, book, account, cdr, volume=after, now_us=now_us)
     else:
         due = _call_at_level(tariff, cdr, after)
     free_micros = account.free_micros
@@ -68,7 +69,13 @@ def counts_volume(tariff: Tariff) -> bool:
 
 
 def _month_at_level(
-    conn: Connection, book: TariffBook, account: Account, cdr: Cdr, volume: Volume
+    conn: Connection,
+    book: TariffBook,
+    account: Account,
+    cdr: Cdr,
+    *,
+    volume: Volume,
+    now_us: int,
 ) -> Iterator[tuple[int, Adjustment]]:
     """Give for each version that priced calls of this month what they come to now.
 
@@ -79,7 +86,7 @@ def _month_at_level(
     for version, settled in month:
         by_version.setdefault(version, []).append(settled)
     for version, calls in by_version.items():
-        tariff = book.version(cdr.tariff, version, cdr.created_us)
+        tariff = book.numbered(cdr.tariff, version, now_us)
         if tariff is None:
             continue
         ref_start = _ref_start(cdr, version)
@@ -94,7 +101,7 @@ def _month_at_level(
 
 def _call_at_level(tariff: Tariff, cdr: Cdr, volume: Volume) -> Iterator[tuple[int, Adjustment]]:
     """Give what a call differs by that started before the level was reached, and ended after."""
-    terms = tariff.terms(cdr.origin, cdr.destination, cdr.answered_us, volume)
+    terms = tariff.terms(*parties(cdr), cdr.answered_us, volume)
     if terms is None:
         return
     due = price(terms, cdr.answered_us, cdr.duration_us, cdr.included_s)

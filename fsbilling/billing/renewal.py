@@ -27,7 +27,7 @@ def renew(
             account = accounts.lock(conn, call.account)
             if account is None:
                 return _unchanged(session, now_us)
-            used = usages.find(conn, account.account_id, session.terms.tariff, session.month)
+            used = usages.find(conn, account.account_id, session.terms.tariff, call.month)
             grant = next_grant(
                 session.terms,
                 answered_us=session.answered_us,

@@ -12,7 +12,7 @@ from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import settled_cdr
 from fsbilling.credit.account import Account
-from fsbilling.ledger.entry import EntryKind
+from fsbilling.ledger.entry import EntryKind, call_ref
 from fsbilling.rating.tariff import Tariff, Volume
 from fsbilling.store import accounts, cdrs, entries, holds, usages
 from fsbilling.store.engine import Database
@@ -29,7 +29,7 @@ def settle(
     is known, and settling again is safe.
     """
     call = session.call
-    tariff = book.version(session.terms.tariff, session.terms.version, call.created_us)
+    tariff = book.numbered(session.terms.tariff, session.terms.version, now_us)
     with db.write() as conn:
         account = accounts.lock(conn, call.account)
         hold = holds.remove(conn, call.switch, call.uuid)
@@ -38,7 +38,6 @@ def settle(
         held = msgspec.structs.replace(
             session,
             held_micros=hold.amount_micros,
-            month=hold.month,
             included_s=hold.included_s,
         )
         cdr = settled_cdr(held, ending)
@@ -50,7 +49,7 @@ def settle(
                 account.account_id,
                 kind=EntryKind.CHARGE,
                 amount_micros=-cdr.charge_micros,
-                ref=f"{call.switch}/{call.uuid}",
+                ref=call_ref(call.switch, call.uuid),
                 note=cdr.explanation,
                 at_us=now_us,
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 from fsbilling.clock import US_PER_S
 from fsbilling.errors import Refused
@@ -21,6 +20,10 @@ MAX_TARIFFS = 64
 
 BREATH_ROWS = 500
 """So many rows are taken in at a time while calls live: a few milliseconds."""
+
+YEAR_US = 31_556_952 * US_PER_S
+MAX_YEARS = 200
+"""No calendar reaches further, and what a broken switch stamps may."""
 
 AHEAD_US = 86_400 * US_PER_S
 """How long before a version, or a year, begins its tariff is made ready."""
@@ -58,54 +61,65 @@ class TariffBook:
         Raises StoreError when SQL does not answer; what was read stays.
         """
         for name in self._versions:
-            self.in_force(name, now_us)
-            for version in self._versions.get(name, ()):
-                if now_us < version.valid_from_us <= now_us + AHEAD_US:
-                    self._tariff(version, version.valid_from_us)
-            self.in_force(name, now_us + AHEAD_US)
-
-    def in_force(self, name: str, at_us: int) -> Tariff | Refused:
-        """Give the version that prices calls which start at `at_us`.
-
-        Refused: `no_tariff` when none is in force yet. Raises StoreError when it has to be read
-        and SQL does not answer.
-        """
-        in_force = None
-        for version in self._versions.get(name, ()):
-            if version.valid_from_us <= at_us:
-                in_force = version
-        if in_force is None:
-            return Refused("no_tariff", f"tariff {name} has no version in force; import rates")
-        return self._tariff(in_force, at_us)
-
-    def version(self, name: str, number: int, at_us: int) -> Tariff | None:
-        """Give a version by its number, with the calendar around `at_us`; None: there is none.
-
-        Raises StoreError when it has to be read and SQL does not answer.
-        """
-        version = self._numbered(name, number)
-        if version is None:
-            self.refresh()
-            version = self._numbered(name, number)
-        return None if version is None else self._tariff(version, at_us)
+            for version in self.in_force_between(name, now_us, now_us + AHEAD_US):
+                self.tariff(version, max(now_us, version.valid_from_us))
+                self.tariff(version, now_us + AHEAD_US)
 
     def terms(
         self, name: str, caller: Party, callee: Party, at_us: int, volume: Volume = NO_VOLUME
     ) -> Terms | Refused:
         """Give the terms on which a call that starts at `at_us` is priced.
 
-        Refused: `no_tariff`, and `no_rate` when no row matches. Raises StoreError as `in_force`.
+        Refused: `no_tariff`, and `no_rate` when no row matches. Raises StoreError as `tariff`.
         """
-        tariff = self.in_force(name, at_us)
+        tariff = self.tariff_at(name, at_us)
         if isinstance(tariff, Refused):
             return tariff
         return terms_of(tariff, caller, callee, at_us, volume)
 
-    def _numbered(self, name: str, number: int) -> tariffs.Version | None:
-        return next((each for each in self._versions.get(name, ()) if each.version == number), None)
+    def tariff_at(self, name: str, at_us: int) -> Tariff | Refused:
+        """Give the version that prices calls which start at `at_us`.
 
-    def _tariff(self, version: tariffs.Version, at_us: int) -> Tariff:
-        key = (version.version_id, datetime.fromtimestamp(at_us // US_PER_S, tz=UTC).year)
+        Refused: `no_tariff` when none is in force yet. Raises StoreError as `tariff`.
+        """
+        version = self._version_at(name, at_us)
+        if version is None:
+            return Refused("no_tariff", f"tariff {name} has no version in force; import rates")
+        return self.tariff(version, at_us)
+
+    def numbered(self, name: str, number: int, at_us: int) -> Tariff | None:
+        """Give a version by its number, for a call at `at_us`; None when there is none.
+
+        One that another process has imported is looked for. Raises StoreError as `tariff`.
+        """
+        version = self._numbered(name, number)
+        if version is None:
+            self.refresh()
+            version = self._numbered(name, number)
+        return None if version is None else self.tariff(version, at_us)
+
+    def in_force(self, at_us: int) -> list[tariffs.Version]:
+        """Give every tariff's version in force at a moment, by the tariff's name."""
+        found = (self._version_at(tariff, at_us) for tariff in sorted(self._versions))
+        return [version for version in found if version is not None]
+
+    def in_force_between(self, tariff: str, from_us: int, to_us: int) -> list[tariffs.Version]:
+        """Give each version that was in force at some moment from then to then, in their order.
+
+        As we know it now: a version that was imported later for an earlier moment takes the
+        place of the one that was in force at that moment.
+        """
+        starts = {version.valid_from_us: version for version in self._versions.get(tariff, ())}
+        later = [version for start, version in starts.items() if from_us < start <= to_us]
+        first = self._version_at(tariff, from_us)
+        return later if first is None else [first, *later]
+
+    def tariff(self, version: tariffs.Version, at_us: int) -> Tariff:
+        """Give a version ready to price calls at `at_us`; its calendar is that of then.
+
+        Raises StoreError when it has to be read and SQL does not answer.
+        """
+        key = (version.version_id, _year(at_us))
         tariff = self._tariffs.get(key)
         if tariff is None:
             tariff = self._tariffs[key] = self._read(version, key[1])
@@ -113,6 +127,16 @@ class TariffBook:
                 self._tariffs.popitem(last=False)
         self._tariffs.move_to_end(key)
         return tariff
+
+    def _version_at(self, tariff: str, at_us: int) -> tariffs.Version | None:
+        in_force = None
+        for version in self._versions.get(tariff, ()):
+            if version.valid_from_us <= at_us:
+                in_force = version
+        return in_force
+
+    def _numbered(self, name: str, number: int) -> tariffs.Version | None:
+        return next((each for each in self._versions.get(name, ()) if each.version == number), None)
 
     def _read(self, version: tariffs.Version, year: int) -> Tariff:
         with self._db.read() as conn:
@@ -127,6 +151,11 @@ class TariffBook:
             if count % BREATH_ROWS == 0:
                 self._breathe()
             yield rate
+
+
+def _year(at_us: int) -> int:
+    """Give the year of a moment, to a day or so: the calendar is read for its neighbours too."""
+    return 1970 + min(max(at_us, 0) // YEAR_US, MAX_YEARS)
 
 
 def terms_of(

@@ -5,15 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from fsbilling.numbering.number import Number
-from fsbilling.numbering.region import UNKNOWN_REGION, Region
-from fsbilling.rating.party import Party
+from fsbilling.numbering.region import Region
 
 SERVICE_400 = "400"
 OUTBOUND = "outbound"
 SERVICES = (SERVICE_400, OUTBOUND)
-
-NOBODY = Party("", UNKNOWN_REGION)
-"""One end of a call of which rates know nothing."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,9 +26,15 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         callee: Who is called, as dialled and normalised.
         caller_region: Where the caller is, by his number.
         callee_region: Where the called party is, by his number.
+        rated_caller: The number that prices the caller's side: what the network or the operator
+            said, never what a caller wrote (DESIGN rule 7). Without digits it matches `*` only.
+        rated_caller_region: Where that number is.
         created_us: When the switch created the channel.
-        origin: The caller as rates see him: a number that a caller chose himself prices nothing.
-        destination: The callee as rates see him; a 400 number's target tells its kind.
+        rated_callee_kind: What the callee counts as for rates: of a 400 number, what its target
+            is; empty: the number's own kind.
+        month: The month, of the tariff's local time, whose volume and package it counts for: the
+            one in which it was authorised, such as `2026-11`. Empty before that.
+        used_s, used_calls: The month's volume when it was authorised, where the tariff has levels.
     """
 
     switch: str
@@ -45,6 +47,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     callee: Number
     caller_region: Region
     callee_region: Region
+    rated_caller: Number
+    rated_caller_region: Region
     created_us: int
-    origin: Party = NOBODY
-    destination: Party = NOBODY
+    rated_callee_kind: str = ""
+    month: str = ""
+    used_s: int = 0
+    used_calls: int = 0

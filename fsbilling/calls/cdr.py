@@ -1,4 +1,8 @@
-"""The call detail record: one row per billed leg, written once (DESIGN rule 4)."""
+"""The call detail record: one row per billed leg, written once (DESIGN rule 4).
+
+What happened never changes. What it cost may be corrected (`cdr rerate`); every price that a
+call ever had is kept.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,21 @@ from enum import StrEnum
 
 import msgspec
 
-from fsbilling.calls.call import NOBODY
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import Region
-from fsbilling.rating.party import Party
+
+PRICE_FIELDS = (
+    "billed_s",
+    "included_s",
+    "charge_micros",
+    "waived_micros",
+    "tariff",
+    "tariff_version",
+    "rate_id",
+    "price_micros_per_min",
+    "explanation",
+)
+"""What a correction may change of a record, besides its `revision`."""
 
 
 class HungUpBy(StrEnum):
@@ -43,6 +58,8 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
         direction: FreeSWITCH's Call-Direction of the paying channel.
         caller, callee: As dialled and normalised.
         caller_region, callee_region: By number.
+        rated_caller, rated_caller_region, rated_callee_kind: What priced its two sides.
+        month, used_s, used_calls: The month it counts for, and what was used of it (see `Call`).
         created_us, progress_us, answered_us, ended_us: The switch's four times; 0 when it never
             came to that. Duration is `ended_us - answered_us` (DESIGN rule 6).
         end_source: How `ended_us` is known.
@@ -52,8 +69,6 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
         charge_micros: What the payer was charged.
         waived_micros: What the rate asked beyond the hold and was not charged (rule 1).
         tariff, tariff_version, rate_id: The row that priced it; empty and 0 when refused.
-        month: The month, of the tariff's local time, whose volume and package it counts for:
-            the one it began in. Empty when refused.
         price_micros_per_min: That row's price.
         explanation: "Why this price", one line.
         refusal: The reason of a refused attempt; empty when the call was let through.
@@ -62,7 +77,7 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
         hung_up_by: Who ended it.
         last_leg_uuid: The channel whose end ended the billing; differs from `uuid` after a
             transfer.
-        origin, destination: The two ends as rates see them: what a re-rating goes by.
+        revision: How often its price was corrected.
     """
 
     switch: str
@@ -75,6 +90,8 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
     callee: Number
     caller_region: Region
     callee_region: Region
+    rated_caller: Number
+    rated_caller_region: Region
     created_us: int
     progress_us: int
     answered_us: int
@@ -94,7 +111,9 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
     sip_cause: str
     hung_up_by: HungUpBy
     last_leg_uuid: str
+    revision: int = 0
     included_s: int = 0
     month: str = ""
-    origin: Party = NOBODY
-    destination: Party = NOBODY
+    rated_callee_kind: str = ""
+    used_s: int = 0
+    used_calls: int = 0

@@ -92,7 +92,7 @@ def _verdict_on_call(
     book = TariffBook(database)
     book.refresh()
     at_us = now_us()
-    in_force = book.in_force(tariff, at_us)
+    in_force = book.tariff_at(tariff, at_us)
     if isinstance(in_force, Refused):
         return _refused(in_force)
     with database.read() as conn:

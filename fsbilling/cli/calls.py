@@ -120,7 +120,7 @@ def _fields(hold: Hold, at_us: int) -> output.Fields:
         "granted_s": hold.granted_s,
         **output.money("held", hold.amount_micros),
         "included_s": hold.included_s,
-        "month": hold.month,
+        "month": hold.call.month,
         **output.moment("authorised", hold.authorised_us),
         **output.moment("answered", hold.answered_us),
         "tariff": hold.terms.tariff,

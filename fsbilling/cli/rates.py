@@ -1,4 +1,4 @@
-"""`fsbilling rates`: import and export rate tables, list their versions."""
+"""`fsbilling rates`: import and export rate tables, list and compare their versions."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from fsbilling.cli.params import MOMENT, TARIFF_NAME
 from fsbilling.cli.price import price_call
 from fsbilling.cli.progress import progress
 from fsbilling.cli.rate_files import describe_plan, read_plan, read_table
+from fsbilling.cli.rates_diff import diff_tables
+from fsbilling.cli.table_ref import WHERE, numbered_version
+from fsbilling.cli.whatif import whatif
 
 if TYPE_CHECKING:
     from fsbilling.rating.plan import Plan
     from fsbilling.store.tariffs import Version
 
-WHERE = "fsbilling rates list"
-
 
 @click.group("rates")
 def command() -> None:
-    """Rate tables: import, list, export, price one call."""
+    """Rate tables: import, list, export, compare, price calls."""
 
 
-command.add_command(price_call)
+for subcommand in (price_call, diff_tables, whatif):
+    command.add_command(subcommand)
 
 
 @command.command("import")
@@ -139,19 +141,16 @@ def export(
     if version is not None and at is not None:
         raise click.UsageError("give --version or --at, not both.")
     with invocation.read() as conn:
-        if version is None:
+        if version is not None:
+            chosen = numbered_version(conn, name, version)
+        else:
             at_us = now_us() if at is None else at
-            chosen = tariffs.version_at(conn, name, at_us)
             what = f"version of tariff {name!r} in force at {output.when(at_us)}"
-        else:
-            numbered = (each for each in tariffs.versions(conn, name) if each.version == version)
-            chosen = next(numbered, None)
-            what = f"version {version} of tariff {name!r}"
-        exported = found(chosen, what, WHERE)
+            chosen = found(tariffs.version_at(conn, name, at_us), what, WHERE)
         if plan_only:
-            text = plan_file.write(tariffs.plan(conn, exported))
+            text = plan_file.write(tariffs.plan(conn, chosen))
         else:
-            text = table_csv.write(tariffs.rates(conn, exported))
+            text = table_csv.write(tariffs.rates(conn, chosen))
     click.echo(text, nl=False)
 
 

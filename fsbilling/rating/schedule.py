@@ -25,6 +25,8 @@ LAYOUT_DAYS: Final = 9
 """How far bands are laid out from the day of a call's start: at least 8 full days. What a call
 talks beyond stays in the band it has reached."""
 MAX_LAYOUTS: Final = 512
+LAST_DAY: Final = (date.max - date(1970, 1, 2)).days - LAYOUT_DAYS
+"""No calendar goes on beyond the year 9999, and a broken clock may."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -72,7 +74,7 @@ class Schedule:
 
     def edges(self, at_us: int) -> Edges:
         """Give the bands from the start of the (UTC) day of `at_us` on, `LAYOUT_DAYS` of them."""
-        day = at_us // US_PER_S // S_PER_DAY
+        day = min(at_us // US_PER_S // S_PER_DAY, LAST_DAY)
         layout = self._layouts.get(day)
         if layout is None:
             if len(self._layouts) >= MAX_LAYOUTS:

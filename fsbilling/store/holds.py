@@ -26,7 +26,6 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
         call: Who calls whom; its `switch` and `uuid` are the key.
         terms: The rate the call was started with.
         account_id: Who pays.
-        month: The month whose package and volume the call counts for, such as `2026-11`.
         included_s: What is set aside of the package.
         amount_micros: What is set aside of the credit.
         granted_s: The seconds of talk that both pay for, counted from the answer.
@@ -41,7 +40,6 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     terms: Terms
     account_id: int
-    month: str = ""
     included_s: int = 0
     amount_micros: int
     granted_s: int
@@ -72,7 +70,7 @@ def place(conn: Connection, new: Hold) -> bool:
         "uuid": new.call.uuid,
         "account_id": new.account_id,
         "tariff": new.terms.tariff,
-        "month": new.month,
+        "month": new.call.month,
         "included_s": new.included_s,
         "amount_micros": new.amount_micros,
         "granted_s": new.granted_s,
@@ -169,7 +167,7 @@ def count(conn: Connection, account_id: int) -> int:
 
 def _change_package(conn: Connection, held: Hold, delta_s: int) -> None:
     if delta_s:
-        usages.change_held(conn, held.account_id, held.terms.tariff, held.month, delta_s)
+        usages.change_held(conn, held.account_id, held.terms.tariff, held.call.month, delta_s)
 
 
 def _lock(conn: Connection, switch: str, uuid: str) -> Hold | None:
@@ -193,7 +191,6 @@ def _hold(row: Row[Any]) -> Hold:
         call=msgspec.json.decode(row.call, type=Call),
         terms=msgspec.json.decode(row.terms, type=Terms),
         account_id=row.account_id,
-        month=row.month,
         included_s=row.included_s,
         amount_micros=row.amount_micros,
         granted_s=row.granted_s,

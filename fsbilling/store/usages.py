@@ -29,7 +29,7 @@ _COUNT = (
     .where(_KEY)
     .values(
         billed_s=usage.c.billed_s + bindparam("more_s"),
-        calls=usage.c.calls + 1,
+        calls=usage.c.calls + bindparam("more_calls"),
         included_s=usage.c.included_s + bindparam("more_included_s"),
     )
 )
@@ -73,10 +73,25 @@ def count_call(
     conn: Connection, account_id: int, tariff: str, month: str, *, billed_s: int, included_s: int
 ) -> None:
     """Count one billed call that has ended; its hold has been given back before."""
-    counted = _key(account_id, tariff, month) | {"more_s": billed_s, "more_included_s": included_s}
-    if conn.execute(_COUNT, counted).rowcount == 0:
+    counted = {"billed_s": billed_s, "calls": 1, "included_s": included_s}
+    if not recount(conn, account_id, tariff, month, **counted):
         _add(conn, account_id, tariff, month)
-        conn.execute(_COUNT, counted)
+        recount(conn, account_id, tariff, month, **counted)
+
+
+def recount(
+    conn: Connection,
+    account_id: int,
+    tariff: str,
+    month: str,
+    *,
+    billed_s: int,
+    calls: int,
+    included_s: int,
+) -> bool:
+    """Count so much more (less, when negative); False when nothing of the month was counted."""
+    more = {"more_s": billed_s, "more_calls": calls, "more_included_s": included_s}
+    return conn.execute(_COUNT, _key(account_id, tariff, month) | more).rowcount == 1
 
 
 def misheld(conn: Connection, account_id: int) -> list[tuple[str, str, int, int]]:

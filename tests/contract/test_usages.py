@@ -24,8 +24,8 @@ def account(db):
 
 
 def a_packaged_hold(account, included_s, **call):
-    hold = a_hold(account.account_id, 0, **call)
-    return msgspec.structs.replace(hold, month=MONTH[1], included_s=included_s)
+    hold = a_hold(account.account_id, 0, month=MONTH[1], **call)
+    return msgspec.structs.replace(hold, included_s=included_s)
 
 
 def used(conn, account):

@@ -80,7 +80,8 @@ def _talking(rows: list[dict]) -> int:
 def test_a_restart_in_mid_call_is_not_heard_and_costs_nothing(billing, lab, phones, measured):
     billing.customer("restart", "5", user="1007")
     call = phones.place([Dial("13600000000", user="1007", ms=14_000)])
-    wait_for(lambda: _talking(billing.live("restart")) == 1, "the call talks")
+    # Just renewed: the switch grants it eight more seconds, for a restart on a busy machine.
+    wait_for(lambda: [r for r in billing.live("restart") if r["granted_s"] > 5], "its renewal")
     assert billing.stop() == 0
     assert lab.live_channels == 2
     billing.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 from phones import CARRIER_HOST, Dial
@@ -35,13 +36,14 @@ def test_200_mixed_calls_are_billed_as_the_switch_recorded_them(billing, lab, ph
     billing.number("4001000004", "mixed", agent.format("1000"))
     assert len(OUTBOUND) + len(TO_400) + len(ORIGINATED) == 200
 
-    customers = phones.place(OUTBOUND, per_s=12)
-    carrier = phones.place(TO_400, host=CARRIER_HOST, per_s=6)
+    customers = phones.place(OUTBOUND, per_s=8)
+    carrier = phones.place(TO_400, host=CARRIER_HOST, per_s=4)
     for number in ORIGINATED:
         lab.api(
             "bgapi originate {fsbilling_account=mixed,fsbilling_service=outbound,"
             f"ignore_early_media=true}}sofia/gateway/carrier/{number} &park"
         )
+        time.sleep(0.5)
     customers.done()
     carrier.done()
     lab.wait_until_idle()

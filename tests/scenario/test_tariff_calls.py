@@ -350,4 +350,4 @@ def test_a_400_call_is_priced_by_the_kind_of_its_target(world):
     uuid = world.call_400(talk_us=10 * S)
     world.run(30)
     assert world.cdr(uuid).charge_micros == 10_000
-    assert world.cdr(uuid).destination.kind == "call_centre"
+    assert world.cdr(uuid).rated_callee_kind == "call_centre"

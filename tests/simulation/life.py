@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fsbilling import daemon as real
+from fsbilling import rounds
 from fsbilling.billing.attempt import NumberPlan
 from fsbilling.billing.authorise import Authoriser
 from fsbilling.billing.meter import Meter
@@ -118,7 +119,7 @@ class Life:
             self.process.spawn(self._resolve_doubt)
 
     def _resolve_doubt(self) -> None:
-        self.process.sleep(real.SECOND_LOOK_S * S)
+        self.process.sleep(rounds.SECOND_LOOK_S * S)
         self._is_in_doubt = False
         if self._sweep():
             self._look_again()
@@ -132,7 +133,7 @@ class Life:
                 continue
 
     def _look_again(self) -> None:
-        self.process.sleep(real.SECOND_LOOK_S * S)
+        self.process.sleep(rounds.SECOND_LOOK_S * S)
         self._sweep()
 
     def _sweep(self) -> int:
@@ -154,7 +155,7 @@ class Life:
 
     def _feel_the_pulse(self) -> None:
         while True:
-            self.process.sleep(real.PULSE_S * S)
+            self.process.sleep(rounds.PULSE_S * S)
             if not self.link.is_up:
                 continue
             try:

@@ -10,6 +10,7 @@ import resource
 import signal
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import gevent
@@ -31,8 +32,9 @@ from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S, Clock, SteadyClock, SystemClock
 from fsbilling.config import Config, Metering, Numbering
 from fsbilling.credit.throttle import Throttle
-from fsbilling.errors import FsbillingError, StoreError, SwitchError
+from fsbilling.errors import FsbillingError, StoreError
 from fsbilling.numbering.region_table import RegionTable
+from fsbilling.rounds import Rounds
 from fsbilling.store import migrations, regions
 from fsbilling.store.engine import Database
 from fsbilling.switch.channel import Channel, ChannelEvent
@@ -47,10 +49,9 @@ MAX_CALLS_AT_ONCE = 500
 """How many calls are worked on beside each other; further ones wait their turn."""
 
 TARIFF_REFRESH_S = 5
-SECOND_LOOK_S = 3
-PULSE_S = 5
 WATCH_S = 0.5
 REFUSALS_S = 1
+REGIONS_AT_ONCE = 1_000
 IDLE_S = 60.0
 DRAIN_S = 5.0
 OTHER_DESCRIPTORS = 256
@@ -67,18 +68,17 @@ class Daemon:
         migrations.check(self.db)
         self._links = {switch.name: self._link(config, switch.name) for switch in config.switches}
         self._nodes = {name: Node(name, link.api) for name, link in self._links.items()}
-        self._cores: dict[str, str] = {}
-        self._to_take_up: set[str] = set()
         self._workers = Pool(MAX_CALLS_AT_ONCE)
         self._alarm_set = Event()
         self._stop = Event()
         self._greenlets = Pool()
-        self._book = TariffBook(self.db)
+        self._book = TariffBook(self.db, breathe=partial(gevent.sleep, 0))
         self._unrecorded = Unrecorded(self.db)
-        self._in_doubt: set[str] = set()
+        self._fault: BaseException | None = None
         pace = pace_of(config.metering)
         self.meter = Meter(
             self.db,
+            self._book,
             self._nodes,
             clock=self._clock,
             pace=pace,
@@ -105,7 +105,7 @@ class Daemon:
             unrecorded=self._unrecorded,
             on_doubt=self._look_soon,
         )
-        self._recovery = Recovery(
+        recovery = Recovery(
             self.db,
             self.meter,
             self._nodes,
@@ -116,6 +116,14 @@ class Daemon:
             },
             clock=self._clock,
             on_unheld=self._reception.on_unheld,
+        )
+        self._rounds = Rounds(
+            self._links,
+            self._nodes,
+            recovery,
+            self.meter,
+            pause_s=lambda: self.config.metering.poll_s,
+            on_fault=self._on_fault,
         )
         self.hook = HookServer(
             config.hook.address,
@@ -132,29 +140,32 @@ class Daemon:
 
     def start(self) -> None:
         """Load what the hook needs, then open the doors. Raises FsbillingError or OSError."""
-        self._book.refresh()
+        self._refresh_book()
         self._load_regions()
         for link in self._links.values():
             link.start()
-        self._greenlets.spawn(self._wake_calls)
-        self._greenlets.spawn(self._refresh_tariffs)
-        self._greenlets.spawn(self._watch_credit)
-        self._greenlets.spawn(self._write_refusals)
-        for switch in self._nodes:
-            self._greenlets.spawn(self._sweep_regularly, switch)
-            self._greenlets.spawn(self._feel_the_pulse, switch)
+        for loop in (
+            self._wake_calls,
+            self._refresh_tariffs,
+            self._write_refusals,
+            self._watch_credit,
+        ):
+            self._greenlets.spawn(loop).link_exception(self._on_fault)
+        self._rounds.start()
         self.hook.start()
         log.info(
             "started", hook=self.config.hook.listen, database=self.db.url, switches=[*self._nodes]
         )
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT."""
+        """Serve until SIGTERM or SIGINT, or until a part of it broke: raises what broke it."""
         for number in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(number, self._stop.set)
         self.start()
         self._stop.wait()
         self.stop()
+        if self._fault is not None:
+            raise FsbillingError(f"the daemon broke and has stopped: {self._fault}")
 
     def stop(self) -> None:
         """Stop authorising and let the calls live: the switch's timers guard them.
@@ -165,6 +176,7 @@ class Daemon:
         self.hook.stop()
         for link in self._links.values():
             link.stop()
+        self._rounds.stop()
         self._greenlets.kill()
         self._workers.join(timeout=DRAIN_S)
         self.db.close()
@@ -173,7 +185,7 @@ class Daemon:
     def reload(self) -> None:
         """Reread tariffs and regions, and those settings that can change while calls live."""
         try:
-            self._book.refresh()
+            self._refresh_book()
             self._load_regions()
         except StoreError as fault:
             log.error("reload failed; what was known stays in use", fault=str(fault))
@@ -204,64 +216,22 @@ class Daemon:
         self._reception.on_event(switch, event)
 
     def _on_up(self, switch: str) -> None:
-        self._to_take_up.add(switch)
-        if self._sweep(switch):
-            self._greenlets.spawn(self._look_again, switch)
+        self._rounds.look_round(switch)
 
     def _on_down(self, switch: str) -> None:
         self.meter.lost(switch)
 
     def _look_soon(self, switch: str) -> None:
-        """Sweep twice in the next seconds; asked again meanwhile, once is enough."""
-        if switch not in self._in_doubt:
-            self._in_doubt.add(switch)
-            self._greenlets.spawn(self._resolve_doubt, switch)
-
-    def _resolve_doubt(self, switch: str) -> None:
-        gevent.sleep(SECOND_LOOK_S)
-        self._in_doubt.discard(switch)
-        if self._sweep(switch):
-            self._look_again(switch)
-
-    def _look_again(self, switch: str) -> None:
-        gevent.sleep(SECOND_LOOK_S)
-        self._sweep(switch)
-
-    def _sweep(self, switch: str) -> int:
-        """Give how much awaits a second look: without an answer, all that is to be taken up."""
-        take_up = switch in self._to_take_up
-        try:
-            self._cores[self._nodes[switch].core_uuid()] = switch
-            missed = self._recovery.sweep(switch, take_up=take_up)
-        except FsbillingError as fault:
-            log.warning("sweep without an answer", switch=switch, fault=str(fault))
-            return int(take_up)
-        self._to_take_up.discard(switch)
-        return missed
-
-    def _sweep_regularly(self, switch: str) -> None:
-        while True:
-            gevent.sleep(self.config.metering.poll_s)
-            if self._links[switch].is_up and self._sweep(switch):
-                self._look_again(switch)
-
-    def _feel_the_pulse(self, switch: str) -> None:
-        """Ask for a sign of life: while the switch answers, a hang-up would have been heard."""
-        while True:
-            gevent.sleep(PULSE_S)
-            if not self._links[switch].is_up:
-                continue
-            try:
-                self._nodes[switch].core_uuid()
-            except SwitchError as fault:
-                log.warning("no sign of life", switch=switch, fault=str(fault))
-            else:
-                self.meter.heard(switch)
+        self._rounds.look_soon(switch)
 
     def _node_of_core(self, core_uuid: str) -> str | None:
-        if len(self._nodes) == 1:
-            return next(iter(self._nodes))
-        return self._cores.get(core_uuid)
+        return self._rounds.node_of_core(core_uuid)
+
+    def _on_fault(self, part: gevent.Greenlet) -> None:
+        """Stop rather than go on without a part: a service manager starts anew at once."""
+        self._fault = part.exception
+        log.error("a part of the daemon broke", fault=repr(part.exception))
+        self._stop.set()
 
     def _decide(self, channel: Channel) -> HookAnswer:
         return HookAnswer(self._reception.answer(channel))
@@ -279,9 +249,13 @@ class Daemon:
         while True:
             gevent.sleep(TARIFF_REFRESH_S)
             try:
-                self._book.refresh()
+                self._refresh_book()
             except StoreError as fault:
                 log.warning("tariffs not refreshed", fault=str(fault))
+
+    def _refresh_book(self) -> None:
+        self._book.refresh()
+        self._book.make_ready(self._clock.now_us())
 
     def _watch_credit(self) -> None:
         while True:
@@ -300,8 +274,14 @@ class Daemon:
                 log.warning("refusals not recorded yet", fault=str(fault))
 
     def _load_regions(self) -> None:
+        """Read half a million rows, a few at a time: live calls must not wait for a reload."""
+        table = RegionTable()
         with self.db.read() as conn:
-            self._authoriser.regions = RegionTable.from_rows(regions.load(conn))
+            rows = iter(regions.load(conn))
+            while chunk := list(islice(rows, REGIONS_AT_ONCE)):
+                table.extend(chunk)
+                gevent.sleep(0)
+        self._authoriser.regions = table
 
 
 def pace_of(metering: Metering) -> Pace:

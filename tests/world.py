@@ -25,12 +25,13 @@ from fsbilling.credit.throttle import Throttle
 from fsbilling.errors import Refused, StoreError, SwitchError
 from fsbilling.numbering.region import Region
 from fsbilling.numbering.region_table import RegionTable
+from fsbilling.rating.plan import PLAIN
 from fsbilling.rating.rate import Rate
 from fsbilling.sim.hook import asking
 from fsbilling.sim.plan import CallPlan, Service
 from fsbilling.sim.switch import SimSwitch
 from fsbilling.sim.virtual_clock import EPOCH_US, VirtualClock
-from fsbilling.store import accounts, cdrs, directory, entries, holds, tariffs
+from fsbilling.store import accounts, cdrs, directory, entries, holds, tariffs, usages
 from fsbilling.store.engine import Database
 from fsbilling.switch.channel import Channel, ChannelEvent
 from fsbilling.switch.node import Node
@@ -49,12 +50,13 @@ class Daemon:
     def __init__(self, world: World) -> None:
         self._world = world
         nodes = {world.switch: Node(world.switch, world.api)}
-        book = TariffBook(world.db)
+        self.book = book = TariffBook(world.db)
         book.refresh()
         authoriser = Authoriser(world.db, book, clock=world.clock, pace=PACE, first_slice_s=15)
         authoriser.regions = RegionTable.from_rows(REGIONS)
         self.meter = Meter(
             world.db,
+            book,
             nodes,
             clock=world.clock,
             pace=PACE,
@@ -108,11 +110,12 @@ class World:
         *,
         seed: int = 1,
         switch: str = SWITCH,
+        now_us: int = EPOCH_US,
         clock: VirtualClock | None = None,
     ) -> None:
         self.db = db
         self.switch = switch
-        self.clock = clock or VirtualClock()
+        self.clock = clock or VirtualClock(now_us)
         self.witnesses = {}
         self.link_is_up = True
         self.commands: list[str] = []
@@ -122,16 +125,27 @@ class World:
         self.sim.listen(self._event, variable="fsbilling_account")
         self.daemon: Daemon | None = None
 
-    def open_for_business(self, *, rates=(CENT_A_SECOND,), credit="1.00", **account) -> None:
+    def open_for_business(
+        self, *, rates=(CENT_A_SECOND,), plan=PLAIN, credit="1.00", **account
+    ) -> None:
         """A tariff for both services, the prepaid account acme, its number and its line."""
         with self.db.write() as conn:
-            tariffs.import_version(
-                conn, "std", list(rates), valid_from_us=0, source="test", at_us=EPOCH_US
-            )
+            self.add_tariff(conn, rates, plan)
             self.add_account(conn, "acme", credit, **account)
             assert directory.add_number(conn, "4001234567", "acme", "user/1001") is None
             assert directory.add_line(conn, "user", "1001", "acme") is None
         self.daemon = Daemon(self)
+
+    def add_tariff(self, conn, rates, plan=PLAIN, valid_from_us=0):
+        tariffs.import_version(
+            conn,
+            "std",
+            list(rates),
+            plan=plan,
+            valid_from_us=valid_from_us,
+            source="test",
+            at_us=EPOCH_US,
+        )
 
     def add_account(self, conn, code, credit, *, mode=Mode.PREPAID, credit_limit_micros=0):
         added = accounts.add(
@@ -212,6 +226,16 @@ class World:
     def account(self, code="acme"):
         with self.db.read() as conn:
             return accounts.find(conn, code)
+
+    def usage(self, code="acme", month="2026-11"):
+        with self.db.read() as conn:
+            return usages.find(conn, accounts.find(conn, code).account_id, "std", month)
+
+    def entries(self, kind, code="acme"):
+        """The account's entries of a kind, the oldest first."""
+        with self.db.read() as conn:
+            posted = entries.entries(conn, code, limit=1_000)
+        return [entry for entry in reversed(posted) if entry.kind == kind]
 
     def cdrs(self, uuid=None):
         with self.db.read() as conn:

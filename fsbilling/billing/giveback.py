@@ -47,6 +47,7 @@ def give_back(
                 call.switch,
                 call.uuid,
                 amount_micros=asked.held_micros,
+                included_s=asked.included_s,
                 granted_s=asked.granted_s,
                 timer_seq=asked.to_seq,
                 seen_us=max(seen_us, session.answered_us),
@@ -56,4 +57,4 @@ def give_back(
     except StoreError as fault:
         log.error("giving back unknown", call_uuid=call.uuid, fault=str(fault))
     log.debug("gave back", call_uuid=call.uuid, account=call.account, granted_s=asked.granted_s)
-    return GaveBack(now_us, asked.granted_s, asked.held_micros)
+    return GaveBack(now_us, asked.granted_s, asked.held_micros, asked.included_s)

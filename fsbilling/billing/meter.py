@@ -21,6 +21,7 @@ from fsbilling.billing.renewal import renew
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.settle import settle
 from fsbilling.billing.skew import Skew
+from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls import command as do
 from fsbilling.calls import event as on
@@ -45,6 +46,7 @@ class Meter:
     def __init__(
         self,
         db: Database,
+        book: TariffBook,
         nodes: Mapping[str, Node],
         *,
         clock: Clock,
@@ -55,6 +57,7 @@ class Meter:
         on_alarm_set: Callable[[], None] = lambda: None,
     ) -> None:
         self._db = db
+        self._book = book
         self._nodes = nodes
         self._clock = clock
         self._pace = pace
@@ -97,6 +100,10 @@ class Meter:
     def sessions(self) -> list[Session]:
         """Give every call's session as it is now."""
         return list(self._sessions.values())
+
+    def is_busy(self, key: CallKey) -> bool:
+        """Tell whether something is happening to this call just now."""
+        return self._mailboxes.has_job(key)
 
     def session(self, key: CallKey) -> Session | None:
         """Give a call's session as it is now."""
@@ -261,14 +268,15 @@ class Meter:
         )
         uuid, account = session.call.uuid, session.call.account
         match renewed:
-            case on.Renewed(granted_s=granted_s, held_micros=held_micros, reserve_s=reserve_s):
+            case on.Renewed():
                 log.debug(
                     "renewed",
                     call_uuid=uuid,
                     account=account,
-                    granted_s=granted_s,
-                    held_micros=held_micros,
-                    reserve_s=reserve_s,
+                    granted_s=renewed.granted_s,
+                    held_micros=renewed.held_micros,
+                    included_s=renewed.included_s,
+                    reserve_s=renewed.reserve_s,
                 )
             case on.RenewalUnknown():
                 log.error("renewal unknown", call_uuid=uuid, account=account)
@@ -292,7 +300,7 @@ class Meter:
     def _settle(self, session: Session, ending: on.HungUp) -> on.Event:
         call = session.call
         try:
-            cdr = settle(self._db, session, ending, now_us=self._clock.now_us())
+            cdr = settle(self._db, self._book, session, ending, now_us=self._clock.now_us())
         except StoreError as fault:
             log.error("settlement unknown", call_uuid=call.uuid, fault=str(fault))
             return on.SettlementUnknown(self.now_us(call.switch))
@@ -306,6 +314,7 @@ class Meter:
                 caller=call.caller.dialled,
                 callee=call.callee.dialled,
                 billed_s=cdr.billed_s,
+                included_s=cdr.included_s,
                 duration_us=cdr.duration_us,
                 charge_micros=cdr.charge_micros,
                 hangup_cause=cdr.hangup_cause,

@@ -22,10 +22,13 @@ def tariff_of(account: Account, service: str) -> str | Refused:
     return tariff
 
 
-def objection(account: Account, allowed: Allowance, terms: Terms, at_us: int) -> Refused | None:
+def objection(
+    account: Account, allowed: Allowance, terms: Terms, at_us: int, included_free_s: int = 0
+) -> Refused | None:
     """Say why a call on these terms may not start at `at_us`, or None.
 
-    Refused: `suspended`, `too_many_calls`, `no_credit`, `daily_cap`, `monthly_cap`.
+    `included_free_s` is what the month's package has left. Refused: `suspended`,
+    `too_many_calls`, `no_credit`, `daily_cap`, `monthly_cap`.
     """
     refused = limit_reached(account)
     if refused is not None:
@@ -35,6 +38,7 @@ def objection(account: Account, allowed: Allowance, terms: Terms, at_us: int) ->
         answered_us=at_us,
         free_micros=allowed.free_micros,
         live_calls=account.live_calls,
+        included_free_s=included_free_s,
     )
     return None if is_paid_for else out_of_credit(account, allowed)
 

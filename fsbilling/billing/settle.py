@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import msgspec
+from sqlalchemy import Connection
+
 from fsbilling.billing.caps import spend
+from fsbilling.billing.level import adjust_to_level, counts_volume
+from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import settled_cdr
+from fsbilling.credit.account import Account
 from fsbilling.ledger.entry import EntryKind, call_ref
-from fsbilling.store import accounts, cdrs, entries, holds
+from fsbilling.rating.tariff import Tariff, Volume
+from fsbilling.store import accounts, cdrs, entries, holds, usages
 from fsbilling.store.engine import Database
 
 
-def settle(db: Database, session: Session, ending: HungUp, *, now_us: int) -> Cdr | None:
+def settle(
+    db: Database, book: TariffBook, session: Session, ending: HungUp, *, now_us: int
+) -> Cdr | None:
     """Write down a finished call; None when it had been settled before (DESIGN rule 4).
 
-    The hold's row is the right to settle: whoever removes it writes the CDR and the entry in
-    the same transaction. Raises StoreError when SQL did not answer; then nothing is known, and
-    settling again is safe.
+    The hold's row is the right to settle: whoever removes it writes the CDR and the entry, and
+    counts the call for its month, in the same transaction. What the row holds of credit and
+    package is what there is to charge. Raises StoreError when SQL did not answer; then nothing
+    is known, and settling again is safe.
     """
     call = session.call
-    cdr = settled_cdr(session, ending)
+    tariff = book.numbered(session.terms.tariff, session.terms.version, now_us)
     with db.write() as conn:
         account = accounts.lock(conn, call.account)
         hold = holds.remove(conn, call.switch, call.uuid)
         if account is None or hold is None:
             return None
+        held = msgspec.structs.replace(
+            session,
+            held_micros=hold.amount_micros,
+            included_s=hold.included_s,
+        )
+        cdr = settled_cdr(held, ending)
         if not cdrs.write(conn, cdr):
             return None
         spend(conn, account, call.created_us, cdr.charge_micros - hold.amount_micros)
@@ -39,4 +55,28 @@ def settle(db: Database, session: Session, ending: HungUp, *, now_us: int) -> Cd
                 note=cdr.explanation,
                 at_us=now_us,
             )
+        if cdr.billed_s:
+            _count(conn, book, tariff, account, cdr, now_us=now_us)
     return cdr
+
+
+def _count(
+    conn: Connection,
+    book: TariffBook,
+    tariff: Tariff | None,
+    account: Account,
+    cdr: Cdr,
+    *,
+    now_us: int,
+) -> None:
+    """Count a billed call for its month, and adjust the month when that reaches a level."""
+    month = (account.account_id, cdr.tariff, cdr.month)
+    before = None
+    if tariff is not None and counts_volume(tariff):
+        before = usages.find(conn, *month).volume
+    usages.count_call(conn, *month, billed_s=cdr.billed_s, included_s=cdr.included_s)
+    # The charge has been posted: what is free is asked for again.
+    charged = accounts.lock(conn, account.code) if before else None
+    if tariff is not None and before and charged:
+        after = Volume(before.billed_s + cdr.billed_s, before.calls + 1)
+        adjust_to_level(conn, book, tariff, charged, cdr, before=before, after=after, now_us=now_us)

@@ -1,18 +1,19 @@
 """Tell live calls what other hands did to their account: pay in, take out, suspend, call more.
 
-Every daemon asks for the accounts of its own live calls twice a second, by one query. That is
-what makes a top-up reach a call on whichever daemon it lives, with nothing between the daemons
-but SQL.
+Every daemon asks for the accounts of its own live calls twice a second, by one query, and for
+what is left of caps and packages only where a call may have to do something. That is what makes
+a top-up reach a call on whichever daemon it lives, with nothing between the daemons but SQL.
 """
 
 from __future__ import annotations
 
+from fsbilling.billing.left import Left
 from fsbilling.billing.meter import Meter
 from fsbilling.calls.event import CreditChanged, Suspended
 from fsbilling.calls.session import Phase, Session
 from fsbilling.clock import US_PER_S
 from fsbilling.credit.account import Standing
-from fsbilling.credit.slice import outlook
+from fsbilling.credit.outlook import outlook
 from fsbilling.store import accounts
 from fsbilling.store.engine import Database
 
@@ -38,24 +39,50 @@ class CreditWatch:
             live.setdefault(session.call.account, []).append(session)
         with self._db.read() as conn:
             standings = list(accounts.standings(conn, list(live)))
+            changed = {standing.code for standing in standings if self._has_changed(standing)}
+            looks = [
+                (session, standing)
+                for standing in standings
+                for session in live[standing.code]
+                if standing.code in changed or standing.suspended or session.reserve_s < PLENTY_S
+            ]
+            left = Left.of(conn, looks)
+        missed = {
+            standing.code for session, standing in looks if not self._tell(session, standing, left)
+        }
         for standing in standings:
-            before = self._seen.get(standing.code, standing)
-            is_other = standing.revision != before.revision
-            halved = 2 * _share_micros(standing) < _share_micros(before)
-            for session in live[standing.code]:
-                if standing.suspended:
-                    self._post(session, Suspended())
-                elif is_other or halved or session.reserve_s < PLENTY_S:
-                    self._tell(session, standing, is_other=is_other)
-            if is_other or halved or standing.code not in self._seen:
+            if standing.code in changed - missed or standing.code not in self._seen:
                 self._seen[standing.code] = standing
         for code in self._seen.keys() - live.keys():
             del self._seen[code]
 
-    def _tell(self, session: Session, standing: Standing, *, is_other: bool) -> None:
-        """Let a call know when it should do something: the rest is for its next renewal."""
+    def _has_changed(self, standing: Standing) -> bool:
+        """Tell whether other hands changed it, or its calls' shares are half of what they were."""
+        before = self._seen.get(standing.code, standing)
+        return (
+            self._is_other(standing)
+            or 2 * _share_micros(standing) < _share_micros(before)
+            or standing.live_calls > 2 * before.live_calls
+        )
+
+    def _is_other(self, standing: Standing) -> bool:
+        before = self._seen.get(standing.code, standing)
+        return standing.revision != before.revision
+
+    def _tell(self, session: Session, standing: Standing, left: Left) -> bool:
+        """Let a call know when it should do something; False when it is busy: tell it later."""
+        key = session.call.switch, session.call.uuid
+        if self._meter.is_busy(key):
+            return False
+        event = Suspended() if standing.suspended else self._news(session, standing, left)
+        if event is not None:
+            self._meter.post(key, event)
+        return True
+
+    def _news(self, session: Session, standing: Standing, left: Left) -> CreditChanged | None:
+        """Say what a call should do now; None when the rest is for its next renewal."""
         if session.phase is not Phase.TALKING:
-            return
+            return None
         now_us = self._meter.now_us(session.call.switch)
         seen = outlook(
             session.terms,
@@ -63,27 +90,23 @@ class CreditWatch:
             talked_s=-(-max(now_us - session.answered_us, 0) // US_PER_S),
             granted_s=session.granted_s,
             held_micros=session.held_micros,
-            free_micros=standing.free_micros,
+            free_micros=left.free_micros(session, standing),
             live_calls=standing.live_calls,
-            longest_s=standing.max_call_s,
+            included_s=session.included_s,
+            included_free_s=left.included_free_s(session, standing),
+            longest_s=standing.limits.max_call_s,
         )
         gives_back = seen.granted_s < session.granted_s
-        if is_other or gives_back or (session.dry and seen.reserve_s):
-            # What a cap leaves is known under the account's lock only: by a renewal.
-            asks = is_other and standing.is_capped
-            reserve_s = session.reserve_s if standing.is_capped else seen.reserve_s
-            changed = CreditChanged(
-                now_us=now_us,
-                before_s=session.granted_s,
-                granted_s=seen.granted_s,
-                held_micros=seen.held_micros,
-                reserve_s=reserve_s,
-                asks=asks,
-            )
-            self._post(session, changed)
-
-    def _post(self, session: Session, event: CreditChanged | Suspended) -> None:
-        self._meter.post((session.call.switch, session.call.uuid), event)
+        if not (self._is_other(standing) or gives_back or (session.dry and seen.reserve_s)):
+            return None
+        return CreditChanged(
+            now_us=now_us,
+            before_s=session.granted_s,
+            granted_s=seen.granted_s,
+            held_micros=seen.held_micros,
+            included_s=seen.included_s,
+            reserve_s=seen.reserve_s,
+        )
 
 
 def _share_micros(standing: Standing) -> int:

@@ -45,6 +45,7 @@ class GiveBack(msgspec.Struct, frozen=True, tag=True):
 
     granted_s: int
     held_micros: int
+    included_s: int
     at_us: int
     to_seq: int
 

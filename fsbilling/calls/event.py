@@ -22,15 +22,16 @@ class Woken(msgspec.Struct, frozen=True, tag=True):
 class Renewed(msgspec.Struct, frozen=True, tag=True):
     """The hold was renewed and is committed: it now pays for `granted_s` seconds in all.
 
-    `reserve_s` is how much longer this call's fair share of the free credit would last, as far
-    as anybody looked. `granted_s` unchanged means: there is no credit for another second.
-    `bound` is what will end the call when no more is granted.
+    `included_s` is what it has of the package for them. `reserve_s` is how much longer this call's
+    fair share of what is free would last, as far as anybody looked. `granted_s` unchanged means:
+    nothing pays for another second; then `bound` is what will end the call.
     """
 
     now_us: int
     granted_s: int
     held_micros: int
     reserve_s: int
+    included_s: int = 0
     bound: HungUpBy = HungUpBy.CREDIT
 
 
@@ -43,9 +44,9 @@ class RenewalUnknown(msgspec.Struct, frozen=True, tag=True):
 class CreditChanged(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """The account changed by other hands: a top-up, an adjustment, a limit, other calls.
 
-    `granted_s` and `held_micros` are what this call should hold now, at most what it does;
-    they were reckoned when it had `before_s` granted, and mean nothing if it has other by now.
-    `reserve_s` is as in `Renewed`. `asks` when only a renewal can tell how things stand.
+    `granted_s`, `held_micros` and `included_s` are what this call should hold now, at most what
+    it does; they were reckoned when it had `before_s` granted, and mean nothing if it has other
+    by now. `reserve_s` is as in `Renewed`.
     """
 
     now_us: int
@@ -53,7 +54,7 @@ class CreditChanged(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     granted_s: int
     held_micros: int
     reserve_s: int
-    asks: bool = False
+    included_s: int = 0
 
 
 class Suspended(msgspec.Struct, frozen=True, tag=True):
@@ -66,6 +67,7 @@ class GaveBack(msgspec.Struct, frozen=True, tag=True):
     now_us: int
     granted_s: int
     held_micros: int
+    included_s: int = 0
 
 
 class NotGivenBack(msgspec.Struct, frozen=True, tag=True):

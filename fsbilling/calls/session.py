@@ -47,7 +47,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         phase: Where in its life it is.
         granted_s: Seconds, counted from the answer, that the committed hold pays for.
         held_micros: The hold.
-        reserve_s: How much longer its share of the free credit would last (an estimate).
+        included_s: What the hold has of the package.
+        reserve_s: How much longer its share of credit and package would last (an estimate).
         answered_us: The answer stamp; 0 while ringing.
         leg_uuid: The channel whose end ends the billing: the paying leg, or the one it follows.
         timer_seq: The switch-side timer that stands now. Timer 0 is set by the switch itself at
@@ -68,6 +69,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase = Phase.RINGING
     granted_s: int
     held_micros: int
+    included_s: int = 0
     reserve_s: int = 0
     answered_us: int = 0
     leg_uuid: str
@@ -176,6 +178,7 @@ def _renewed(session: Session, renewed: on.Renewed) -> Step:
         session,
         granted_s=renewed.granted_s,
         held_micros=renewed.held_micros,
+        included_s=renewed.included_s,
         reserve_s=renewed.reserve_s,
         dry=not grew,
         bound=renewed.bound,
@@ -226,7 +229,7 @@ def _credit_changed(session: Session, changed: on.CreditChanged) -> Step:
         return _give_back(session, changed)
     # Later its timer, in its last second, would fire although it was replaced.
     in_time = changed.now_us <= session.paid_until_us - session.pace.last_try_us
-    if in_time and (changed.asks or (session.dry and changed.reserve_s)):
+    if in_time and session.dry and changed.reserve_s:
         return session, [do.Renew()]
     return _look_ahead(session, changed.now_us, [])
 
@@ -235,6 +238,7 @@ def _give_back(session: Session, changed: on.CreditChanged) -> Step:
     asked = do.GiveBack(
         granted_s=changed.granted_s,
         held_micros=changed.held_micros,
+        included_s=changed.included_s,
         at_us=session.answered_us + changed.granted_s * US_PER_S,
         to_seq=session.timer_seq + 1,
     )
@@ -247,6 +251,7 @@ def _gave_back(session: Session, gave: on.GaveBack) -> Step:
         session,
         granted_s=gave.granted_s,
         held_micros=gave.held_micros,
+        included_s=gave.included_s,
         timer_seq=session.timer_seq + 1,
     )
     return _look_ahead(session, gave.now_us, [do.RemoveTimer(seq) for seq in stale])

@@ -20,18 +20,17 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What live calls must know of their account, as the database has it now.
 
     Attributes:
-        code, revision, suspended, live_calls, free_micros: As `Account` has them.
-        max_call_s: How long one call may last; None is no limit.
-        is_capped: Whether it has a daily or a monthly cap.
+        account_id, code, revision, suspended, live_calls, free_micros, limits: As `Account` has
+            them.
     """
 
+    account_id: int
     code: str
     revision: int
     suspended: bool
     live_calls: int
     free_micros: int
-    max_call_s: int | None
-    is_capped: bool
+    limits: Limits
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):

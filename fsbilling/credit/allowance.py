@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from fsbilling.calls.cdr import HungUpBy
-from fsbilling.credit.account import Account
-from fsbilling.credit.limits import Periods
+from fsbilling.credit.limits import Limits, Periods
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -28,15 +27,17 @@ class Allowance(msgspec.Struct, frozen=True):
         return HungUpBy.MAX_LENGTH if is_longest else self.bound
 
 
-def allowance(account: Account, of: Periods, used_micros: Mapping[str, int]) -> Allowance:
-    """Give the tightest of credit and caps; `used_micros` is by period.
+def allowance(
+    free_micros: int, limits: Limits, of: Periods, used_micros: Mapping[str, int]
+) -> Allowance:
+    """Give the tightest of free credit and caps; `used_micros` is by period.
 
     A period that is not counted (the call began before there was a cap) bounds nothing.
     """
-    allowed = Allowance(account.free_micros, HungUpBy.CREDIT)
+    allowed = Allowance(free_micros, HungUpBy.CREDIT)
     caps = (
-        (account.limits.daily_cap_micros, of.day, HungUpBy.DAILY_CAP),
-        (account.limits.monthly_cap_micros, of.month, HungUpBy.MONTHLY_CAP),
+        (limits.daily_cap_micros, of.day, HungUpBy.DAILY_CAP),
+        (limits.monthly_cap_micros, of.month, HungUpBy.MONTHLY_CAP),
     )
     for cap_micros, period, bound in caps:
         if cap_micros is None or period not in used_micros:

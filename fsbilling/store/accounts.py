@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from fsbilling.credit.account import Account, Mode, Standing
 from fsbilling.credit.limits import Limits
 from fsbilling.errors import Refused
 from fsbilling.ledger.chain import GENESIS
 from fsbilling.money import MAX_MICROS, format_micros
+from fsbilling.store.batches import in_batches
 from fsbilling.store.insert import insert_once
 from fsbilling.store.schema import account, account_tariff, tariff
 from fsbilling.store.text import storable
@@ -46,6 +47,7 @@ _REVISE = (
     .values(revision=account.c.revision + 1)
 )
 _STANDINGS = select(
+    account.c.id,
     account.c.code,
     account.c.revision,
     account.c.suspended,
@@ -53,13 +55,8 @@ _STANDINGS = select(
     (account.c.balance_micros + account.c.credit_limit_micros - account.c.held_micros).label(
         "free_micros"
     ),
-    account.c.max_call_s,
-    or_(account.c.daily_cap_micros.is_not(None), account.c.monthly_cap_micros.is_not(None)).label(
-        "is_capped"
-    ),
+    *(account.c[name] for name in Limits.__struct_fields__),
 ).where(account.c.code.in_(bindparam("codes", expanding=True)))
-
-STANDINGS_AT_ONCE = 500
 
 
 def add(
@@ -204,9 +201,8 @@ def set_throttle(conn: Connection, account_id: int, throttle_us: int) -> None:
 
 def standings(conn: Connection, codes: Sequence[str]) -> Iterator[Standing]:
     """How these accounts stand now: small enough to be asked every half second."""
-    for first in range(0, len(codes), STANDINGS_AT_ONCE):
-        rows = conn.execute(_STANDINGS, {"codes": codes[first : first + STANDINGS_AT_ONCE]})
-        yield from (Standing(**row._mapping) for row in rows)  # noqa: SLF001
+    for some in in_batches(codes):
+        yield from map(_standing, conn.execute(_STANDINGS, {"codes": some}))
 
 
 def unknown(code: str) -> Refused:
@@ -245,7 +241,6 @@ def _fold(rows: Iterable[Row[Any]]) -> list[Account]:
     """One Account for all the rows (one a service) that the join gives for it."""
     found: dict[int, Account] = {}
     for row in rows:
-        fields = row._mapping  # noqa: SLF001
         if row.id not in found:
             found[row.id] = Account(
                 account_id=row.id,
@@ -261,8 +256,24 @@ def _fold(rows: Iterable[Row[Any]]) -> list[Account]:
                 revision=row.revision,
                 live_calls=row.live_calls,
                 throttle_us=row.throttle_us,
-                limits=Limits(**{name: fields[name] for name in Limits.__struct_fields__}),
+                limits=_limits(row),
             )
         if row.service is not None:
             found[row.id].tariffs[row.service] = row.tariff
     return list(found.values())
+
+
+def _standing(row: Row[Any]) -> Standing:
+    return Standing(
+        account_id=row.id,
+        code=row.code,
+        revision=row.revision,
+        suspended=row.suspended,
+        live_calls=row.live_calls,
+        free_micros=row.free_micros,
+        limits=_limits(row),
+    )
+
+
+def _limits(row: Row[Any]) -> Limits:
+    return Limits(**{name: getattr(row, name) for name in Limits.__struct_fields__})

@@ -6,18 +6,26 @@ calls that began in the period. Only accounts with a cap have rows.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from fsbilling.credit.account import Account
 from fsbilling.credit.limits import Periods, period_start_us, periods
+from fsbilling.ledger.entry import LEVEL_REF, EntryKind
 from fsbilling.store import holds
+from fsbilling.store.batches import in_batches
 from fsbilling.store.insert import insert_once
-from fsbilling.store.schema import cdr, spending
+from fsbilling.store.schema import cdr, entry, spending
 
 _OF_PERIODS = (spending.c.account_id == bindparam("of_account")) & spending.c.period.in_(
     bindparam("of_periods", expanding=True)
 )
 _USED = select(spending.c.period, spending.c.used_micros).where(_OF_PERIODS)
+_USED_BY = select(spending).where(
+    spending.c.account_id.in_(bindparam("account_ids", expanding=True)),
+    spending.c.period.in_(bindparam("of_periods", expanding=True)),
+)
 _ADD = (
     update(spending)
     .where(_OF_PERIODS)
@@ -37,13 +45,24 @@ def used(conn: Connection, account_id: int, of: Periods) -> dict[str, int]:
     return {row.period: row.used_micros for row in rows}
 
 
-def add(conn: Connection, account_id: int, of: Periods, delta_micros: int) -> None:
+def used_by(conn: Connection, counted: Mapping[int, Collection[str]]) -> dict[int, dict[str, int]]:
+    """What accounts have used in these periods of theirs, by account and period."""
+    found: dict[int, dict[str, int]] = {account_id: {} for account_id in counted}
+    all_periods = sorted({period for periods in counted.values() for period in periods})
+    for some_ids in in_batches(counted):
+        asked = {"account_ids": some_ids, "of_periods": all_periods}
+        for row in conn.execute(_USED_BY, asked):
+            found[row.account_id][row.period] = row.used_micros
+    return found
+
+
+def add(conn: Connection, account_id: int, of: Sequence[str], delta_micros: int) -> None:
     """Add to what is used (subtract, when negative) in those periods that are counted."""
     conn.execute(
         _ADD,
         {
             "of_account": account_id,
-            "of_periods": [of.day, of.month],
+            "of_periods": of,
             "delta_micros": delta_micros,
         },
     )
@@ -63,10 +82,22 @@ def recount(conn: Connection, payer: Account, at_us: int) -> None:
             "used_micros": _charged(conn, payer.code, since_us) + sum(begun),
         }
         insert_once(conn, spending, row)
+    add(conn, payer.account_id, (now.month,), _adjusted(conn, payer.account_id, now.month))
 
 
 def _charged(conn: Connection, code: str, since_us: int) -> int:
     query = select(func.coalesce(func.sum(cdr.c.charge_micros), 0)).where(
         cdr.c.account == code, cdr.c.created_us >= since_us
+    )
+    return int(conn.execute(query).scalar_one())
+
+
+def _adjusted(conn: Connection, account_id: int, month: str) -> int:
+    """Add up what reaching levels has changed for the month's calls."""
+    query = select(func.coalesce(func.sum(-entry.c.amount_micros), 0)).where(
+        entry.c.account_id == account_id,
+        entry.c.kind == EntryKind.ADJUSTMENT,
+        entry.c.ref.startswith(LEVEL_REF),
+        entry.c.ref.contains(f"/{month}/v", autoescape=True),
     )
     return int(conn.execute(query).scalar_one())

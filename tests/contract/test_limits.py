@@ -290,4 +290,4 @@ def test_standings_are_of_the_accounts_asked_for(db):
     with db.read() as conn:
         found = {one.code: one for one in accounts.standings(conn, ["a0", "a2", "nobody"])}
     assert {code: one.free_micros for code, one in found.items()} == {"a0": YUAN, "a2": 3 * YUAN}
-    assert not found["a0"].is_capped
+    assert not found["a0"].limits.is_capped

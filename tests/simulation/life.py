@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fsbilling import daemon as real
+from fsbilling import rounds
 from fsbilling.billing.attempt import NumberPlan
 from fsbilling.billing.authorise import Authoriser
 from fsbilling.billing.meter import Meter
@@ -50,6 +51,7 @@ class Life:
         self._is_to_take_up = self._is_in_doubt = False
         self.meter = Meter(
             door,
+            book,
             nodes,
             clock=node.steady_clock,
             pace=PACE,
@@ -123,7 +125,7 @@ class Life:
             self.process.spawn(self._resolve_doubt)
 
     def _resolve_doubt(self) -> None:
-        self.process.sleep(real.SECOND_LOOK_S * S)
+        self.process.sleep(rounds.SECOND_LOOK_S * S)
         self._is_in_doubt = False
         if self._sweep():
             self._look_again()
@@ -143,7 +145,7 @@ class Life:
                 continue
 
     def _look_again(self) -> None:
-        self.process.sleep(real.SECOND_LOOK_S * S)
+        self.process.sleep(rounds.SECOND_LOOK_S * S)
         self._sweep()
 
     def _sweep(self) -> int:
@@ -165,7 +167,7 @@ class Life:
 
     def _feel_the_pulse(self) -> None:
         while True:
-            self.process.sleep(real.PULSE_S * S)
+            self.process.sleep(rounds.PULSE_S * S)
             if not self.link.is_up:
                 continue
             try:

@@ -333,7 +333,7 @@ def test_a_hold_is_given_back_by_an_earlier_timer_first():
         granted_s=16,
         reserve_s=1,
     )
-    assert commands == [do.GiveBack(16, 160_000, ANSWER + 16 * S, 2)]
+    assert commands == [do.GiveBack(16, 160_000, 0, ANSWER + 16 * S, 2)]
     assert (session.granted_s, session.timer_seq) == (45, 1)
     session, commands = step(session, on.GaveBack(ANSWER + 13 * S, 16, 160_000))
     assert commands[:2] == [do.RemoveTimer(1), do.RemoveTimer(0)]
@@ -361,7 +361,7 @@ def test_a_suspended_account_s_calls_end_by_the_operator(call):
 
 
 def test_a_call_that_ends_by_a_cap_says_so():
-    bound = on.Renewed(ANSWER + 12 * S, 15, 150_000, 0, HungUpBy.DAILY_CAP)
+    bound = on.Renewed(ANSWER + 12 * S, 15, 150_000, 0, bound=HungUpBy.DAILY_CAP)
     session = step(step(talking(), bound)[0], on.Woken(ANSWER + 14_900_000))[0]
     session, _ = step(session, hung_up(ANSWER + 14_910_000, by=HungUpBy.SWITCH))
     assert session.ending.by is HungUpBy.DAILY_CAP

@@ -92,12 +92,16 @@ def _accounts() -> None:
         *_text("last_hash"),
         *_big("created_us", "revision", "live_calls", "throttle_us"),
         *_optional("max_calls", "max_cps", "max_call_s", "daily_cap_micros", "monthly_cap_micros"),
+        *_optional("outage_limit_micros"),
         *_text("time_zone"),
+        *_big("overdraft_micros"),
         sa.UniqueConstraint("code"),
         sa.CheckConstraint("mode IN ('prepaid', 'postpaid')", name="mode"),
         sa.CheckConstraint(
-            "balance_micros + credit_limit_micros - held_micros >= 0", name="no_overspend"
+            "balance_micros + credit_limit_micros + overdraft_micros - held_micros >= 0",
+            name="no_overspend",
         ),
+        sa.CheckConstraint("overdraft_micros >= 0", name="overdraft"),
         sa.CheckConstraint("held_micros >= 0", name="held"),
         sa.CheckConstraint("live_calls >= 0", name="live_calls"),
         sa.CheckConstraint(

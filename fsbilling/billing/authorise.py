@@ -32,6 +32,7 @@ from fsbilling.store import accounts, cdrs, holds
 from fsbilling.store.engine import Database
 
 REFUSAL_CAUSES = {
+    "outage_limit": "OUTGOING_CALL_BARRED",
     "no_credit": "OUTGOING_CALL_BARRED",
     "suspended": "OUTGOING_CALL_BARRED",
     "daily_cap": "OUTGOING_CALL_BARRED",

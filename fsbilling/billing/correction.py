@@ -56,7 +56,7 @@ def affordable(
     """
     posted, waiting = [], []
     for correction in sorted(corrections, key=lambda each: (each.extra_micros, each.cdr_id)):
-        if correction.extra_micros > free_micros:
+        if correction.extra_micros > max(free_micros, 0):
             waiting.append(correction)
         else:
             free_micros -= correction.extra_micros

@@ -22,6 +22,12 @@ _OPTIONS = (
     ("--max-call-s", "max_call_s", COUNT_OR_NONE, "Seconds that one call may last."),
     ("--daily-cap", "daily_cap_micros", LIMIT_OR_NONE, "What a day's calls may cost in all."),
     ("--monthly-cap", "monthly_cap_micros", LIMIT_OR_NONE, "What a month's may; none: no limit."),
+    (
+        "--outage-limit",
+        "outage_limit_micros",
+        LIMIT_OR_NONE,
+        "What calls may cost that start while the database is out; none: they are refused.",
+    ),
     ("--time-zone", "time_zone", str, "Where days and months begin, such as Asia/Shanghai."),
 )
 
@@ -69,6 +75,7 @@ def limit_fields(limits: Limits) -> output.Fields:
         "max_call_s": limits.max_call_s,
         **_cap("daily_cap", limits.daily_cap_micros),
         **_cap("monthly_cap", limits.monthly_cap_micros),
+        **_cap("outage_limit", limits.outage_limit_micros),
         "time_zone": limits.time_zone,
     }
 

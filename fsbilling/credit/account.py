@@ -51,6 +51,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         live_calls: How many holds it has.
         throttle_us: Until when its calls per second are used up (`credit.throttle`).
         limits: What it may do at most.
+        overdraft_micros: How far beyond its limit calls have taken it that were let through while
+            the database was out (`Limits.outage_limit_micros`); 0 but after such an outage.
     """
 
     account_id: int
@@ -67,8 +69,13 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     live_calls: int = 0
     throttle_us: int = 0
     limits: Limits = Limits()
+    overdraft_micros: int = 0
 
     @property
     def free_micros(self) -> int:
-        """What may still be held: never negative after a commit (DESIGN rule 1)."""
+        """What may still be held.
+
+        Never negative after a commit (DESIGN rule 1), but for `overdraft_micros`: then no call
+        starts before a top-up has paid it back.
+        """
         return self.balance_micros + self.credit_limit_micros - self.held_micros

@@ -13,7 +13,7 @@ DEFAULT_ZONE = "Asia/Shanghai"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of one account; None is no limit.
+    """Limits of one account; None is no limit, but for `outage_limit_micros`.
 
     Attributes:
         max_calls: Live calls at once; 0 lets no new call start, and the live ones finish.
@@ -21,6 +21,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         max_call_s: How long one call may last.
         daily_cap_micros: What the calls that begin on one day may cost in all.
         monthly_cap_micros: What the calls that begin in one month may cost in all.
+        outage_limit_micros: What calls that start while the database is out may cost in all, until
+            it is back and they are settled: the amount at risk. None: such calls are refused.
         time_zone: IANA name; days and months are its local time.
     """
 
@@ -29,6 +31,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_call_s: int | None = None
     daily_cap_micros: int | None = None
     monthly_cap_micros: int | None = None
+    outage_limit_micros: int | None = None
     time_zone: str = DEFAULT_ZONE
 
     @property

@@ -99,6 +99,7 @@ def add(
         "live_calls": 0,
         "throttle_us": 0,
         "time_zone": Limits().time_zone,
+        "overdraft_micros": 0,
     }
     if not insert_once(conn, account, row):
         return Refused("account_exists", f"there is an account {code} already")
@@ -120,6 +121,11 @@ def lock(conn: Connection, code: str) -> Account | None:
 def list_all(conn: Connection) -> list[Account]:
     """Every account, by code."""
     return _fold(conn.execute(_SELECT))
+
+
+def with_outage_limit(conn: Connection) -> list[Account]:
+    """Every account whose calls may start while the database is out, by code."""
+    return _fold(conn.execute(_SELECT.where(account.c.outage_limit_micros > 0)))
 
 
 def set_suspended(conn: Connection, code: str, suspended: bool) -> bool:  # noqa: FBT001
@@ -199,6 +205,11 @@ def set_throttle(conn: Connection, account_id: int, throttle_us: int) -> None:
     conn.execute(update(account).where(account.c.id == account_id).values(throttle_us=throttle_us))
 
 
+def set_overdraft(conn: Connection, account_id: int, micros: int) -> None:
+    """Let the account be so far beyond its limit: only calls of an outage take it there."""
+    conn.execute(update(account).where(account.c.id == account_id).values(overdraft_micros=micros))
+
+
 def standings(conn: Connection, codes: Sequence[str]) -> Iterator[Standing]:
     """How these accounts stand now: small enough to be asked every half second."""
     for some in in_batches(codes):
@@ -257,6 +268,7 @@ def _fold(rows: Iterable[Row[Any]]) -> list[Account]:
                 live_calls=row.live_calls,
                 throttle_us=row.throttle_us,
                 limits=_limits(row),
+                overdraft_micros=row.overdraft_micros,
             )
         if row.service is not None:
             found[row.id].tariffs[row.service] = row.tariff

@@ -202,7 +202,7 @@ def _post_once(
         if refused is not None:
             return refused
         accounts.revise(conn, payer.account_id)
-        return post(
+        posted = post(
             conn,
             payer.account_id,
             kind=kind,
@@ -211,10 +211,20 @@ def _post_once(
             note=note,
             at_us=at_us,
         )
+        _pay_back(conn, payer, amount_micros)
+        return posted
     if first.amount_micros != amount_micros:
         amount = format_micros(first.amount_micros)
         return Refused("ref_used", f"reference {ref} was used for a {kind} of {amount}")
     return first
+
+
+def _pay_back(conn: Connection, payer: Account, amount_micros: int) -> None:
+    """Lower what an outage let the account owe to what is left of it after a top-up."""
+    if payer.overdraft_micros:
+        owed_micros = max(-(payer.free_micros + amount_micros), 0)
+        if owed_micros < payer.overdraft_micros:
+            accounts.set_overdraft(conn, payer.account_id, owed_micros)
 
 
 def _refuse(payer: Account, amount_micros: int, ref: str) -> Refused | None:

@@ -43,9 +43,9 @@ def _refuse(limits: Limits) -> Refused | None:
     counts = (limits.max_calls, limits.max_cps, limits.max_call_s)
     if not all(count is None or 0 <= count <= MAX_COUNT for count in counts):
         return Refused("bad_limit", f"a limit is a whole number from 0 to {MAX_COUNT}")
-    caps = (limits.daily_cap_micros, limits.monthly_cap_micros)
+    caps = (limits.daily_cap_micros, limits.monthly_cap_micros, limits.outage_limit_micros)
     if not all(cap is None or 0 <= cap <= MAX_MICROS for cap in caps):
-        return Refused("bad_limit", "the spending cap is out of range")
+        return Refused("bad_limit", "the amount is out of range")
     try:
         ZoneInfo(limits.time_zone)
     except (KeyError, ValueError, OSError):

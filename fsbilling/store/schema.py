@@ -132,10 +132,16 @@ account = Table(
     _optional("max_call_s"),
     _optional("daily_cap_micros"),
     _optional("monthly_cap_micros"),
+    _optional("outage_limit_micros"),
     _text("time_zone"),
+    _big("overdraft_micros"),
     CheckConstraint("mode IN ('prepaid', 'postpaid')", name="mode"),
     # DESIGN rule 1, kept by the database itself, whatever the code above it does.
-    CheckConstraint("balance_micros + credit_limit_micros - held_micros >= 0", name="no_overspend"),
+    CheckConstraint(
+        "balance_micros + credit_limit_micros + overdraft_micros - held_micros >= 0",
+        name="no_overspend",
+    ),
+    CheckConstraint("overdraft_micros >= 0", name="overdraft"),
     CheckConstraint("held_micros >= 0", name="held"),
     CheckConstraint("live_calls >= 0", name="live_calls"),
     CheckConstraint(

@@ -1,0 +1,179 @@
+"""Let calls start while SQL is out, of accounts that are trusted with a stated amount.
+
+Such a call cannot hold credit first. It is granted once, for a part of what its account may
+still risk, and ends by the switch's own timer: nothing is renewed while SQL is out. What it was
+granted is in the journal before the switch hears of it, and becomes a hold, and then a charge,
+when SQL is back (DESIGN rules 1 and 2, as far as they can hold without a database).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from fsbilling.billing.attempt import Attempt
+from fsbilling.billing.authorise import Authorised
+from fsbilling.billing.objection import limit_reached, tariff_of
+from fsbilling.billing.payer import Payer
+from fsbilling.billing.risk import Risk
+from fsbilling.billing.settler import Settler
+from fsbilling.billing.tariff_book import TariffBook, terms_of
+from fsbilling.billing.trust import NOT_TRUSTED, Trust
+from fsbilling.calls.call import Call
+from fsbilling.calls.parties import parties
+from fsbilling.calls.session import Session
+from fsbilling.clock import Clock, local_month
+from fsbilling.credit.account import Account
+from fsbilling.credit.slice import Grant, first_grant
+from fsbilling.errors import Refused, StoreError
+from fsbilling.rating.tariff import Tariff
+from fsbilling.rating.terms import Terms
+from fsbilling.store.engine import Database
+from fsbilling.store.holds import Hold
+
+log = structlog.get_logger(__name__)
+
+PROBE_BOUND_S = 2.0
+TRUST_LIFE_US = 30_000_000
+"""How old what is known of the trusted accounts becomes before it is read again."""
+
+LONGEST_S = 3_600
+"""No call of an outage is let through for longer: nobody can end it but the switch and its
+parties."""
+
+
+class Outage:
+    """Knows whether SQL is out, and who may call all the same.
+
+    Args:
+        call_of: Makes the call of an attempt that an account pays for.
+        session_of: Makes the session of a call by what it was granted.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        book: TariffBook,
+        settler: Settler,
+        *,
+        clock: Clock,
+        call_of: Callable[[Attempt, str, str], Call],
+        session_of: Callable[[Hold], Session],
+    ) -> None:
+        self.is_on = False
+        self.trust = Trust()
+        self._db = db
+        self._book = book
+        self._settler = settler
+        self._clock = clock
+        self._call_of = call_of
+        self._session_of = session_of
+        self._read_us = 0
+
+    @property
+    def risk(self) -> Risk:
+        """What is at risk now."""
+        return self._settler.risk
+
+    def probe(self) -> None:
+        """See whether SQL answers, and now and then whom it trusts."""
+        now_us = self._clock.now_us()
+        is_due = now_us - self._read_us >= TRUST_LIFE_US
+        try:
+            with self._db.read(PROBE_BOUND_S) as conn:
+                if is_due:
+                    self.trust, self._read_us = Trust.read(conn), now_us
+                else:
+                    conn.exec_driver_sql("SELECT 1")
+        except StoreError as fault:
+            self.begin(fault)
+            return
+        if self.is_on:
+            log.warning("the database is back", at_risk_micros=self.risk.micros())
+        self.is_on = False
+
+    def begin(self, fault: StoreError) -> None:
+        """Take note that SQL did not answer: calls do not wait for it until it is back."""
+        if not self.is_on:
+            log.error("the database is out", fault=str(fault))
+        self.is_on = True
+
+    def authorise(self, attempt: Attempt) -> Authorised | Refused:
+        """Grant a call against what its account may risk.
+
+        Refused: `unavailable` for accounts without an outage limit, `outage_limit` when all of
+        it is at risk, `journal_full`, and what refuses any call of the account.
+        """
+        payer = self.trust.payer(attempt)
+        if isinstance(payer, Refused):
+            return payer
+        call = self._call_of(attempt, payer.account.code, payer.target)
+        priced = self._price(call, payer)
+        if isinstance(priced, Refused):
+            return priced
+        tariff, terms = priced
+        now_us = self._clock.now_us()
+        account = payer.account
+        refused = limit_reached(self._with_live_calls(account))
+        if refused is not None:
+            return refused
+        grant = first_grant(
+            terms,
+            now_us=now_us,
+            free_micros=self._free_micros(account),
+            live_calls=1,
+            slice_s=LONGEST_S,
+            longest_s=account.limits.max_call_s,
+        )
+        if not grant.granted_s:
+            return Refused("outage_limit", f"account {account.code} has its outage limit at risk")
+        hold = _hold(call, tariff, terms, grant, account, now_us)
+        refused = self._settler.keep_grant(hold, now_us)
+        if refused is not None:
+            return refused
+        log.warning(
+            "let through without a hold", call_uuid=call.uuid, at_risk_micros=hold.amount_micros
+        )
+        return Authorised(self._session_of(hold), payer.target)
+
+    def _price(self, call: Call, payer: Payer) -> tuple[Tariff, Terms] | Refused:
+        """Price it by a tariff in memory, at the first level: the month's volume is in SQL."""
+        name = tariff_of(payer.account, call.service)
+        if isinstance(name, Refused):
+            return name
+        now_us = self._clock.now_us()
+        try:
+            tariff = self._book.tariff_at(name, now_us)
+        except StoreError:
+            return NOT_TRUSTED
+        if isinstance(tariff, Refused):
+            return tariff
+        terms = terms_of(tariff, *parties(call), now_us)
+        return terms if isinstance(terms, Refused) else (tariff, terms)
+
+    def _free_micros(self, account: Account) -> int:
+        limit_micros = account.limits.outage_limit_micros or 0
+        return max(limit_micros - self.risk.micros(account.code), 0)
+
+    def _with_live_calls(self, account: Account) -> Account:
+        return msgspec.structs.replace(
+            account, live_calls=account.live_calls + self.risk.calls(account.code)
+        )
+
+
+def _hold(
+    call: Call, tariff: Tariff, terms: Terms, grant: Grant, account: Account, now_us: int
+) -> Hold:
+    return Hold(
+        call=msgspec.structs.replace(call, month=local_month(now_us, tariff.plan.time_zone)),
+        terms=terms,
+        account_id=account.account_id,
+        amount_micros=grant.held_micros,
+        granted_s=grant.granted_s,
+        leg_uuid=call.uuid,
+        authorised_us=now_us,
+        seen_us=call.created_us,
+        timer_seq=0,
+    )

@@ -128,6 +128,11 @@ def with_outage_limit(conn: Connection) -> list[Account]:
     return _fold(conn.execute(_SELECT.where(account.c.outage_limit_micros > 0)))
 
 
+def with_overdraft(conn: Connection) -> list[Account]:
+    """Every account that calls of an outage may have taken beyond its limit, by code."""
+    return _fold(conn.execute(_SELECT.where(account.c.overdraft_micros > 0)))
+
+
 def set_suspended(conn: Connection, code: str, suspended: bool) -> bool:  # noqa: FBT001
     """Stop all calls or allow them; False when there is no such account."""
     if not storable(code):

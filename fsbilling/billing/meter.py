@@ -29,7 +29,7 @@ from fsbilling.calls.pace import Pace
 from fsbilling.calls.session import Session, resume, step
 from fsbilling.calls.settlement import cut_cause
 from fsbilling.clock import Clock
-from fsbilling.errors import StoreError, SwitchError
+from fsbilling.errors import StoreError, SwitchError, SwitchTimeout
 from fsbilling.store import holds
 from fsbilling.store.engine import Database
 from fsbilling.switch.node import Node
@@ -231,10 +231,10 @@ class Meter:
                 now_us = self.now_us(session.call.switch)
                 return follow(self._db, node, session, leg_uuid, now_us=now_us)
             case _:
-                self._tell_switch(session, command)
+                return self._tell_switch(session, command)
         return None
 
-    def _tell_switch(self, session: Session, command: do.Command) -> None:
+    def _tell_switch(self, session: Session, command: do.Command) -> on.Event | None:
         """Say it to the switch; a lost link changes nothing: its own timers go on (rule 3)."""
         node = self._nodes[session.call.switch]
         uuid = session.call.uuid
@@ -256,6 +256,11 @@ class Meter:
         except SwitchError as fault:
             asked = type(command).__name__
             log.warning("switch not told", call_uuid=uuid, command=asked, fault=str(fault))
+            if isinstance(command, do.MoveTimer):
+                is_linked = isinstance(fault, SwitchTimeout)
+                now_us = self.now_us(session.call.switch)
+                return on.TimerUnknown(now_us, command.from_seqs, is_linked)
+        return None
 
     def _renew(self, session: Session) -> on.Event:
         now_us = self.now_us(session.call.switch)

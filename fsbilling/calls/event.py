@@ -74,6 +74,17 @@ class NotGivenBack(msgspec.Struct, frozen=True, tag=True):
     """The switch did not take the earlier timer, as far as we know: the hold stays as it was."""
 
 
+class TimerUnknown(msgspec.Struct, frozen=True, tag=True):
+    """The switch did not say that it moved the timer: the ones before may stand, and fire early.
+
+    `is_linked`: the answer was lost on a link that lives; a lost link is taken up as a whole.
+    """
+
+    now_us: int
+    seqs: tuple[int, ...]
+    is_linked: bool
+
+
 class HungUp(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """The switch hung a leg of this call up.
 
@@ -149,6 +160,7 @@ Event = (
     | Suspended
     | GaveBack
     | NotGivenBack
+    | TimerUnknown
     | HungUp
     | LegLives
     | LegEnded

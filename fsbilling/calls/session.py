@@ -53,6 +53,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         leg_uuid: The channel whose end ends the billing: the paying leg, or the one it follows.
         timer_seq: The switch-side timer that stands now. Timer 0 is set by the switch itself at
             the answer, to the whole second; the meter's own are exact.
+        stale_seqs: Earlier timers that may stand still, as the switch did not say: the next move
+            removes them. They would end the call too early, never too late.
         self_armed: The switch is sure to set timer 0: it was told before the call could be
             answered. Not so for a call that a dialler originates.
         dry: The last renewal found no credit for another second.
@@ -74,6 +76,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     answered_us: int = 0
     leg_uuid: str
     timer_seq: int = 0
+    stale_seqs: tuple[int, ...] = ()
     self_armed: bool = True
     dry: bool = False
     warned: bool = False
@@ -152,6 +155,9 @@ def _wake(session: Session, now_us: int) -> Step:
             return session, [do.Follow(session.left.other_leg_uuid)]
         case Phase.TALKING if _is_over(session, now_us):
             return _cut(session, now_us)
+        case Phase.TALKING if session.stale_seqs and now_us < _renewal_due_us(session):
+            session, move = _move_timer(session, *_standing(session))
+            return _look_ahead(session, now_us, [move])
         case Phase.TALKING:
             return session, [do.Renew()]
         case _:
@@ -187,7 +193,8 @@ def _renewed(session: Session, renewed: on.Renewed) -> Step:
         return session, []
     commands: list[do.Command] = []
     # Timer 0 knows whole seconds only: it is early. A dialler's call may still have it.
-    if grew or session.timer_seq == 0 or (session.timer_seq == 1 and not session.self_armed):
+    is_early = session.timer_seq == 0 or (session.timer_seq == 1 and not session.self_armed)
+    if grew or is_early or session.stale_seqs:
         session, move = _move_timer(session, *_standing(session))
         commands.append(move)
     return _look_ahead(session, renewed.now_us, commands)
@@ -205,7 +212,8 @@ def _look_ahead(session: Session, now_us: int, commands: list[do.Command]) -> St
 
 
 def _by_other_hands(
-    session: Session, event: on.CreditChanged | on.Suspended | on.GaveBack | on.NotGivenBack
+    session: Session,
+    event: on.CreditChanged | on.Suspended | on.GaveBack | on.NotGivenBack | on.TimerUnknown,
 ) -> Step:
     match event:
         case on.CreditChanged():
@@ -217,6 +225,8 @@ def _by_other_hands(
         case on.NotGivenBack():
             # Whether the earlier timer stands is unknown.
             return session, [do.RemoveTimer(session.timer_seq + 1)]
+        case on.TimerUnknown():
+            return _timer_unknown(session, event)
 
 
 def _credit_changed(session: Session, changed: on.CreditChanged) -> Step:
@@ -335,8 +345,18 @@ def _standing(session: Session) -> tuple[int, ...]:
 
 
 def _move_timer(session: Session, *from_seqs: int) -> tuple[Session, do.MoveTimer]:
-    moved = _change(session, timer_seq=session.timer_seq + 1)
-    return moved, do.MoveTimer(moved.paid_until_us, moved.timer_seq, from_seqs)
+    stale = tuple(dict.fromkeys((*from_seqs, *session.stale_seqs)))
+    moved = _change(session, timer_seq=session.timer_seq + 1, stale_seqs=())
+    return moved, do.MoveTimer(moved.paid_until_us, moved.timer_seq, stale)
+
+
+def _timer_unknown(session: Session, unknown: on.TimerUnknown) -> Step:
+    """Remember what may stand; ask again soon, unless the link is down: then it is taken up."""
+    stale = tuple(dict.fromkeys((*session.stale_seqs, *unknown.seqs)))
+    session = _change(session, stale_seqs=stale)
+    if not unknown.is_linked or session.phase is not Phase.TALKING:
+        return session, []
+    return session, [do.WakeAt(unknown.now_us + session.pace.retry_us)]
 
 
 def _renewal_due_us(session: Session) -> int:

@@ -54,7 +54,7 @@ def talking(**changes):
     return step(ringing(**changes), on.Answered(ANSWER))[0]
 
 
-def renewed(session, now_us, granted_s, reserve_s):
+def renewed(session, now_us, granted_s, reserve_s=600):
     return step(session, on.Renewed(now_us, granted_s, granted_s * 10_000, reserve_s))
 
 
@@ -350,6 +350,44 @@ def test_a_timer_that_may_not_stand_is_removed_and_the_hold_stays():
     before = renewed(talking(), ANSWER + 12 * S, 45, 600)[0]
     session, commands = step(before, on.NotGivenBack())
     assert (session, commands) == (before, [do.RemoveTimer(2)])
+
+
+def moved(commands):
+    (move,) = [command for command in commands if isinstance(command, do.MoveTimer)]
+    return move
+
+
+def test_a_timer_that_may_still_stand_is_removed_by_moves_until_the_switch_says_so():
+    """An answer lost on a living link: the earlier timer would end a paid call too early."""
+    session, commands = renewed(talking(), ANSWER + 12 * S, 30)
+    assert moved(commands).from_seqs == (0,)
+    session, commands = step(session, on.TimerUnknown(ANSWER + 12 * S, (0,), is_linked=True))
+    assert commands == [do.WakeAt(ANSWER + 12 * S + PACE.retry_us)]
+    session, commands = step(session, on.Woken(ANSWER + 12 * S + PACE.retry_us))
+    assert (moved(commands).to_seq, moved(commands).from_seqs) == (2, (1, 0))
+    assert not any(isinstance(command, do.Renew) for command in commands)
+    session, _ = step(session, on.TimerUnknown(ANSWER + 17 * S, (1, 0), is_linked=True))
+    session, commands = renewed(session, ANSWER + 27 * S, 45)
+    assert moved(commands).from_seqs == (2, 1, 0)
+    session, commands = renewed(session, ANSWER + 42 * S, 60)
+    assert moved(commands).from_seqs == (3,)
+
+
+def test_a_call_without_credit_is_still_rid_of_an_earlier_timer():
+    session, _ = renewed(talking(), ANSWER + 12 * S, 30)
+    session, _ = step(session, on.TimerUnknown(ANSWER + 13 * S, (0,), is_linked=True))
+    _, commands = renewed(session, ANSWER + 27 * S, 30, reserve_s=0)
+    assert moved(commands).from_seqs == (1, 0)
+
+
+def test_on_a_lost_link_the_timers_wait_until_the_call_is_taken_up():
+    session, _ = renewed(talking(), ANSWER + 12 * S, 30)
+    session, commands = step(session, on.TimerUnknown(ANSWER + 12 * S, (0,), is_linked=False))
+    assert commands == []
+    session, _ = renewed(session, ANSWER + 27 * S, 45)
+    session, _ = step(session, on.TimerUnknown(ANSWER + 27 * S, (1, 0), is_linked=False))
+    _, commands = resume(session, ANSWER + 30 * S)
+    assert {0, 1, 2} <= set(moved(commands).from_seqs)
 
 
 @pytest.mark.parametrize("call", [ringing(), talking()])

@@ -18,23 +18,27 @@ def settle(db: Database, session: Session, ending: HungUp, *, now_us: int) -> Cd
     the same transaction. Raises StoreError when SQL did not answer; then nothing is known, and
     settling again is safe.
     """
-    call = session.call
     cdr = settled_cdr(session, ending)
+    return cdr if book(db, cdr, now_us=now_us) else None
+
+
+def book(db: Database, cdr: Cdr, *, now_us: int) -> bool:
+    """Write down a call that is priced; False when it had been settled before."""
     with db.write() as conn:
-        account = accounts.lock(conn, call.account)
-        hold = holds.remove(conn, call.switch, call.uuid)
+        account = accounts.lock(conn, cdr.account)
+        hold = holds.remove(conn, cdr.switch, cdr.uuid)
         if account is None or hold is None:
-            return None
+            return False
         if not cdrs.write(conn, cdr):
-            return None
+            return False
         if cdr.charge_micros:
             entries.post(
                 conn,
                 account.account_id,
                 kind=EntryKind.CHARGE,
                 amount_micros=-cdr.charge_micros,
-                ref=f"{call.switch}/{call.uuid}",
+                ref=f"{cdr.switch}/{cdr.uuid}",
                 note=cdr.explanation,
                 at_us=now_us,
             )
-    return cdr
+    return True

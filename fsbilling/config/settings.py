@@ -140,6 +140,13 @@ class Numbering(_Section, frozen=True, kw_only=True):
     ] = frozenset({"110", "119", "120", "122"})
 
 
+class Journal(_Section, frozen=True, kw_only=True):
+    """`[journal]`."""
+
+    path: Annotated[str, Meta(min_length=1, max_length=4096)] = "fsbilling.journal"
+    max_mb: Annotated[int, Meta(ge=1, le=10_000)] = 64
+
+
 class Log(_Section, frozen=True, kw_only=True):
     """`[log]`."""
 
@@ -162,4 +169,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     switches: tuple[Switch, ...] = (Switch(),)
     metering: Metering = Metering()
     numbering: Numbering = Numbering()
+    journal: Journal = Journal()
     log: Log = Log()
+
+    @property
+    def journal_path(self) -> Path:
+        """Where the journal is: a relative path starts at the configuration's folder."""
+        return (self.path.parent if self.path else Path()) / self.journal.path

@@ -1,0 +1,30 @@
+"""How the daemon waits for what could hold everything else up: SQL, and the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import gevent
+
+from fsbilling.errors import StoreError
+
+SQL_BOUND_S = 5.0
+"""How long a transaction may take when the server does not keep its own bounds."""
+
+
+@contextmanager
+def sql_bound() -> Iterator[None]:
+    """Give up a transaction that the server neither ends nor bounds: it is stopped or cut off."""
+    with gevent.Timeout(SQL_BOUND_S) as bound:
+        try:
+            yield
+        except gevent.Timeout as fired:
+            if fired is not bound:
+                raise
+            raise StoreError(f"SQL did not answer within {SQL_BOUND_S:g} s") from None
+
+
+def in_a_thread(job: Callable[[], None]) -> None:
+    """Run a blocking job beside the loop; other calls go on meanwhile."""
+    gevent.get_hub().threadpool.apply(job)

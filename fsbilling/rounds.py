@@ -1,0 +1,99 @@
+"""The rounds that a daemon makes: compare its calls with each switch's, and feel its pulse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import gevent
+import structlog
+from gevent.pool import Pool
+
+from fsbilling.billing.meter import Meter
+from fsbilling.billing.recover import Recovery
+from fsbilling.errors import FsbillingError, SwitchError
+from fsbilling.switch.link import Link
+from fsbilling.switch.node import Node
+
+log = structlog.get_logger(__name__)
+
+SECOND_LOOK_S = 3
+PULSE_S = 5
+
+
+class Rounds:
+    """Looks at every switch again and again, once started; only where the link is up."""
+
+    def __init__(
+        self,
+        links: Mapping[str, Link],
+        nodes: Mapping[str, Node],
+        recovery: Recovery,
+        meter: Meter,
+        *,
+        pause_s: Callable[[], float],
+    ) -> None:
+        self._links = links
+        self._nodes = nodes
+        self._recovery = recovery
+        self._meter = meter
+        self._pause_s = pause_s
+        self._cores: dict[str, str] = {}
+        self._greenlets = Pool()
+
+    def start(self) -> None:
+        """Begin the rounds."""
+        for switch in self._nodes:
+            self._greenlets.spawn(self._sweep_regularly, switch)
+            self._greenlets.spawn(self._feel_the_pulse, switch)
+
+    def stop(self) -> None:
+        """End them."""
+        self._greenlets.kill()
+
+    def look_round(self, switch: str) -> None:
+        """Take up what lives after the link, or the duty, was away; look again for what ended."""
+        if self._sweep(switch, take_up=True):
+            self._greenlets.spawn(self._look_again, switch)
+
+    def look_everywhere(self) -> None:
+        """Look round in the background, on every switch that is linked."""
+        for switch, link in self._links.items():
+            if link.is_up:
+                self._greenlets.spawn(self.look_round, switch)
+
+    def node_of_core(self, core_uuid: str) -> str | None:
+        """Name the switch of a FreeSWITCH process; None when it was never seen."""
+        if len(self._nodes) == 1:
+            return next(iter(self._nodes))
+        return self._cores.get(core_uuid)
+
+    def _look_again(self, switch: str) -> None:
+        gevent.sleep(SECOND_LOOK_S)
+        self._sweep(switch, take_up=False)
+
+    def _sweep(self, switch: str, *, take_up: bool) -> int:
+        try:
+            self._cores[self._nodes[switch].core_uuid()] = switch
+            return self._recovery.sweep(switch, take_up=take_up)
+        except FsbillingError as fault:
+            log.warning("sweep without an answer", switch=switch, fault=str(fault))
+            return 0
+
+    def _sweep_regularly(self, switch: str) -> None:
+        while True:
+            gevent.sleep(self._pause_s())
+            if self._links[switch].is_up and self._sweep(switch, take_up=False):
+                self._look_again(switch)
+
+    def _feel_the_pulse(self, switch: str) -> None:
+        """Ask for a sign of life: while the switch answers, a hang-up would have been heard."""
+        while True:
+            gevent.sleep(PULSE_S)
+            if not self._links[switch].is_up:
+                continue
+            try:
+                self._nodes[switch].core_uuid()
+            except SwitchError as fault:
+                log.warning("no sign of life", switch=switch, fault=str(fault))
+            else:
+                self._meter.heard(switch)

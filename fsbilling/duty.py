@@ -16,6 +16,7 @@ import structlog
 from gevent.lock import Semaphore
 
 from fsbilling.errors import StoreError
+from fsbilling.patience import sql_bound
 from fsbilling.store.switch_lock import SwitchLock
 
 log = structlog.get_logger(__name__)
@@ -24,6 +25,7 @@ BEAT_S = 1.0
 VALID_S = 2.5
 """How long one sign of life counts; less than the server's patience (`switch_lock.SILENCE_MS`)."""
 
+CONFIRM_S = 2.0
 POLL_S = 0.5
 
 
@@ -53,6 +55,7 @@ class Duty:
         self._until_s = 0.0
         self._is_awaited = False
         self._has_worked = False
+        self._fault = ""
         self._asking = Semaphore()
 
     def may_work(self) -> bool:
@@ -65,7 +68,7 @@ class Duty:
         try:
             taken = self._lock.take()
         except StoreError as fault:
-            log.warning("switch lock unknown", fault=str(fault))
+            log.debug("switch lock unknown", fault=str(fault))
             return False
         if not taken:
             if self._has_worked:
@@ -89,7 +92,7 @@ class Duty:
             while self._confirm():
                 gevent.sleep(BEAT_S)
             if self._has_worked:
-                log.error("switch lock lost", awaited=self._is_awaited)
+                log.error("switch lock lost", awaited=self._is_awaited, fault=self._fault)
                 self._pause(self._is_awaited)
             while not self._try_again():
                 gevent.sleep(POLL_S)
@@ -116,9 +119,11 @@ class Duty:
         with self._asking:
             asked_s = _now_s()
             try:
-                self._is_awaited = self._lock.confirm()
+                with sql_bound(CONFIRM_S):
+                    self._is_awaited = self._lock.confirm()
             except StoreError as fault:
-                log.warning("switch lock not confirmed", fault=str(fault))
+                log.debug("switch lock not confirmed", fault=str(fault))
+                self._fault = str(fault)
                 self._until_s = 0.0
                 return False
             self._until_s = asked_s + VALID_S

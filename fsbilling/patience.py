@@ -14,15 +14,15 @@ SQL_BOUND_S = 5.0
 
 
 @contextmanager
-def sql_bound() -> Iterator[None]:
+def sql_bound(bound_s: float = SQL_BOUND_S) -> Iterator[None]:
     """Give up a transaction that the server neither ends nor bounds: it is stopped or cut off."""
-    with gevent.Timeout(SQL_BOUND_S) as bound:
+    with gevent.Timeout(bound_s) as bound:
         try:
             yield
         except gevent.Timeout as fired:
             if fired is not bound:
                 raise
-            raise StoreError(f"SQL did not answer within {SQL_BOUND_S:g} s") from None
+            raise StoreError(f"SQL did not answer within {bound_s:g} s") from None
 
 
 def in_a_thread(job: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -109,3 +110,48 @@ class Site:
             "poll_s = 5\n"
             f'[journal]\npath = "{name}.journal"\n'
         )
+
+
+class Wire:
+    """A TCP port in front of a Unix socket; cut, it takes bytes and passes none on."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._whole = threading.Event()
+        self._whole.set()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        self._whole.clear()
+
+    def mend(self) -> None:
+        self._whole.set()
+
+    def close(self) -> None:
+        self._whole.set()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self._target)
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65_536):
+                self._whole.wait()
+                sink.sendall(data)
+        except OSError:
+            pass
+        finally:
+            # As a cut wire does, this also ends what the other direction waits for.
+            for end in (source, sink):
+                end.close()

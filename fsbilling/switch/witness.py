@@ -6,6 +6,7 @@ An independent witness: it tells when a call ended that ended while nobody liste
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote
 
 import structlog
 
@@ -55,10 +56,15 @@ def read_record(uuid: str, data: bytes) -> Channel:
     variables = record.get("variables")
     if not isinstance(variables, dict):
         raise BodyError("the record has no variables")
-    headers = {f"variable_{name}": value for name, value in variables.items()}
+    # mod_json_cdr writes values percent-encoded (encode-values, by default).
+    headers = {f"variable_{name}": _decoded(value) for name, value in variables.items()}
     headers["Unique-ID"] = uuid
     headers["Core-UUID"] = record.get("core-uuid", "")
     headers["Call-Direction"] = variables.get("direction", "")
     for variable, header in EPOCHS.items():
         headers[header] = variables.get(variable, "")
     return Channel(headers)
+
+
+def _decoded(value: object) -> object:
+    return unquote(value) if isinstance(value, str) and "%" in value else value

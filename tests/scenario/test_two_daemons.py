@@ -5,7 +5,7 @@ import time
 
 import pytest
 from commands import Commands
-from daemons import Site, wait_until
+from daemons import Site, Wire, wait_until
 
 from fsbilling.store import cdrs, entries, holds
 from fsbilling.store.engine import Database
@@ -74,7 +74,7 @@ def test_a_stopped_daemon_loses_its_switch_and_does_no_harm_when_it_goes_on(site
     site.simulate("--calls", 1, "--callee", "13800138000", "--talk", 20)
     wait_until(lambda: [hold for hold in live(sql) if hold.answered_us], "the call is answered")
     first.signal(signal.SIGSTOP)
-    took_s = wait_until(lambda: "on duty" in second.log, "B on duty", TAKEOVER_S)
+    took_s = wait_until(lambda: "event='on duty'" in second.log, "B on duty", TAKEOVER_S)
     print(f"takeover from a stopped daemon: {took_s:.2f} s")
     wait_until(lambda: live(sql)[0].granted_s > 6, "B renews", 8)
     first.signal(signal.SIGCONT)
@@ -111,6 +111,31 @@ def test_calls_that_end_while_postgresql_is_away_are_settled_when_it_is_back(sit
     wait_until(lambda: len(written(sql)) == 3, "the records", 15)
     assert [record.billed_s for record in written(sql)] == [4, 4, 4]
     assert live(sql) == []
-    wait_until(lambda: daemon.log.count("on duty") == 2, "on duty again", 10)
+    wait_until(lambda: daemon.log.count("event='on duty'") == 2, "on duty again", 10)
     with sql.read() as conn:
         assert entries.verify(conn) == []
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_an_sql_that_never_answers_holds_nothing_up(tmp_path, store_url, postgres, sql):
+    """No error, no end: PostgreSQL just says nothing more. The daemon keeps its own bounds."""
+    office = Commands(store_url)
+    office.open_for_business(tmp_path)
+    office.do("line", "add", "user:1001", "--account", "acme")
+    wire = Wire(postgres.url("x").partition("host=")[2] + "/.s.PGSQL.5432")
+    database = store_url.partition("@/")[2].partition("?")[0]
+    site = Site(tmp_path, f"postgresql://postgres@127.0.0.1:{wire.port}/{database}")
+    try:
+        daemon = site.serve("a")
+        wait_until(lambda: site.listens("a"), "A's hook")
+        site.simulate("--calls", 2, "--rate", 10, "--callee", "13800138000", "--talk", 3)
+        wait_until(lambda: len([h for h in live(sql) if h.answered_us]) == 2, "the answers")
+        wire.cut()
+        wait_until(lambda: daemon.log.count("event='settled'") == 2, "both in the journal", 15)
+        assert daemon.exit_code is None
+        wire.mend()
+        wait_until(lambda: len(written(sql)) == 2, "the records", 15)
+        assert [record.billed_s for record in written(sql)] == [3, 3]
+    finally:
+        site.end()
+        wire.close()

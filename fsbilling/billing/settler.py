@@ -6,11 +6,12 @@ import msgspec
 import structlog
 from sqlalchemy import text
 
+from fsbilling.billing.exact import make_exact
 from fsbilling.billing.settle import book
-from fsbilling.calls.cdr import Cdr
+from fsbilling.calls.cdr import Cdr, EndSource
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
-from fsbilling.calls.settlement import settled_cdr
+from fsbilling.calls.settlement import ending_of, settled_cdr
 from fsbilling.clock import Clock
 from fsbilling.errors import Refused, StoreError
 from fsbilling.store.engine import Database
@@ -84,7 +85,7 @@ class Settler:
         while journal is not None and (record := journal.first()) is not None:
             try:
                 finished = msgspec.json.decode(record, type=Finished)
-                settled = book(self._db, finished.cdr, now_us=finished.at_us)
+                outcome = self._post(finished)
             except (msgspec.DecodeError, UnicodeDecodeError) as fault:
                 log.error("journal record unreadable, set aside", fault=str(fault))
                 journal.set_aside()
@@ -95,9 +96,19 @@ class Settler:
             self._tries = 0
             played += 1
             journal.drop_first()
-            outcome = "settled from the journal" if settled else "settled before"
             log.info(outcome, call_uuid=finished.cdr.uuid, account=finished.cdr.account)
         return played
+
+    def _post(self, finished: Finished) -> str:
+        """Settle one record; the log's word for what came of it."""
+        cdr = finished.cdr
+        if book(self._db, cdr, now_us=finished.at_us):
+            return "settled from the journal"
+        if cdr.end_source is EndSource.ESTIMATE:
+            return "settled before"
+        # Another daemon, which had not heard of the end, may have had to estimate it.
+        exact = make_exact(self._db, cdr, ending_of(cdr), now_us=finished.at_us)
+        return "settled before" if exact is None else "made exact from the journal"
 
     def _give_up(self, journal: Journal, fault: StoreError) -> None:
         """Leave the record for later; one that SQL itself declines must not hold up the rest."""

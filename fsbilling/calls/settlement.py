@@ -52,6 +52,20 @@ def settled_cdr(session: Session, ending: HungUp) -> Cdr:
     )
 
 
+def ending_of(cdr: Cdr) -> HungUp:
+    """Give back the end that a record was priced by."""
+    return HungUp(
+        leg_uuid=cdr.last_leg_uuid,
+        ended_us=cdr.ended_us,
+        answered_us=cdr.answered_us,
+        progress_us=cdr.progress_us,
+        cause=cdr.hangup_cause,
+        sip_cause=cdr.sip_cause,
+        by=cdr.hung_up_by,
+        source=cdr.end_source,
+    )
+
+
 def refused_cdr(call: Call, refused: Refused, *, cause: str, at_us: int) -> Cdr:
     """Record an attempt that was not let through: "why was my call refused?" has an answer."""
     return Cdr(

@@ -20,6 +20,7 @@ from fsbilling.store.text import clean
 IMPORT_BATCH = 2000
 
 _RATE_FIELDS = tuple(name for name in Rate.__struct_fields__ if name != "rate_id")
+_RATE_COLUMNS = (rate.c.id, *(rate.c[name] for name in _RATE_FIELDS))
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,12 +106,19 @@ def version_at(conn: Connection, name: str, at_us: int) -> Version | None:
 
 def rates(conn: Connection, version: Version) -> list[Rate]:
     """Every rate of a version, in the order of the file."""
-    columns = [rate.c.id, *(rate.c[name] for name in _RATE_FIELDS)]
-    query = select(*columns).where(rate.c.version_id == version.version_id).order_by(rate.c.id)
-    return [
-        Rate(rate_id=row[0], **dict(zip(_RATE_FIELDS, row[1:], strict=True)))
-        for row in conn.execute(query)
-    ]
+    of_version = rate.c.version_id == version.version_id
+    query = select(*_RATE_COLUMNS).where(of_version).order_by(rate.c.id)
+    return [_rate(row) for row in conn.execute(query)]
+
+
+def find_rate(conn: Connection, rate_id: int) -> Rate | None:
+    """One row of any version, as a CDR names it."""
+    row = conn.execute(select(*_RATE_COLUMNS).where(rate.c.id == rate_id)).first()
+    return None if row is None else _rate(row)
+
+
+def _rate(row: Row[Any]) -> Rate:
+    return Rate(rate_id=row[0], **dict(zip(_RATE_FIELDS, row[1:], strict=True)))
 
 
 def _row(each: Rate, version_id: int) -> dict[str, Any]:

@@ -137,3 +137,21 @@ def test_a_record_of_another_version_is_set_aside(world):
     world.journal.append(b'{"cdr": 5}')
     assert world.daemon.settler.play() == 0
     assert world.journal.is_empty
+
+
+def test_the_journal_s_exact_end_takes_the_place_of_another_daemon_s_estimate(world):
+    """Its SQL was out, ours was not: the other daemon took over and missed the call."""
+    (uuid,) = ended_without_sql(world, 40)
+    journaling = world.daemon
+    world.sql.is_open = True
+    world.journal = None
+    world.start_daemon()
+    world.run(3)
+    world.daemon.sweep()
+    estimate = world.cdr(uuid)
+    assert (estimate.end_source, estimate.billed_s < 40) == ("estimate", True)
+    journaling.settler.play()
+    record = world.cdr(uuid)
+    assert (record.billed_s, record.end_source) == (15, "event")
+    assert world.account().balance_micros == 10_000_000 - record.charge_micros
+    assert world.ledger_faults() == []

@@ -16,7 +16,16 @@ from fsbilling.switch.frame import (
 )
 
 PIECES = st.sampled_from(
-    [b"\n", b"\n\n", b"Content-Type: ", b"Content-Length: ", b"text/event-json", b"5", b"{}", b"%0A"]
+    [
+        b"\n",
+        b"\n\n",
+        b"Content-Type: ",
+        b"Content-Length: ",
+        b"text/event-json",
+        b"5",
+        b"{}",
+        b"%0A",
+    ]
 )
 STREAMS = st.lists(st.one_of(PIECES, st.binary(max_size=40)), max_size=40).map(b"".join)
 BOUND = 200

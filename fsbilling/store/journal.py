@@ -52,11 +52,11 @@ class Journal:
         self._max_bytes = max_bytes
         self._run = run
         self._fd = _open_locked(path)
-        self._syncing = threading.Lock()
+        self._under_way: threading.Event | None = None
         self._next = 0
         self.used_bytes = os.fstat(self._fd).st_size
         self._mend()
-        self._written = self._synced = 0
+        self._written = self._synced = self._doubtful = 0
 
     @property
     def is_empty(self) -> bool:
@@ -128,17 +128,28 @@ class Journal:
         self._written += 1
 
     def _sync(self) -> None:
+        """Sync what this greenlet has written, or wait for another that does."""
         mine = self._written
         while self._synced < mine:
-            with self._syncing:
-                if self._synced >= mine:
-                    return
-                written = self._written
-                try:
-                    self._run(lambda: os.fsync(self._fd))
-                except OSError as fault:
-                    raise StoreError(f"{self.path}: {fault.strerror}") from fault
-                self._synced = written
+            if self._under_way is not None:
+                self._under_way.wait()
+            else:
+                self._sync_all()
+            if mine <= self._doubtful:
+                raise StoreError(f"{self.path}: the disk did not take a record")
+
+    def _sync_all(self) -> None:
+        self._under_way, written = threading.Event(), self._written
+        try:
+            self._run(lambda: os.fsync(self._fd))
+            self._synced = written
+        except OSError as fault:
+            # The next sync may say that all is well and have lost these (fsync(2)).
+            self._doubtful = written
+            raise StoreError(f"{self.path}: {fault.strerror}") from fault
+        finally:
+            done, self._under_way = self._under_way, None
+            done.set()
 
     def _mend(self) -> None:
         """Cut what follows the last whole record, and say how much cannot be read."""

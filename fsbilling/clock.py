@@ -28,6 +28,21 @@ class SystemClock:
         return time.time_ns() // 1_000
 
 
+class SteadyClock:
+    """The machine's clock as it was at the start, carried on by the one that nobody can set.
+
+    For what happens in a call: a clock set forward by half a minute must not cut calls half a
+    minute early, and one set back must not renew them too late.
+    """
+
+    def __init__(self) -> None:
+        self._started_ns = time.time_ns() - time.monotonic_ns()
+
+    def now_us(self) -> int:
+        """Microseconds since 1970-01-01 UTC, if nobody has set the clock since the start."""
+        return (self._started_ns + time.monotonic_ns()) // 1_000
+
+
 def format_us(at_us: int) -> str:
     """Write a moment as ISO 8601 in the machine's time zone, to the second."""
     moment = datetime.fromtimestamp(at_us // US_PER_S, tz=UTC)

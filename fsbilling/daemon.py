@@ -6,6 +6,8 @@ the same code. The process must be monkey-patched by gevent before this module i
 
 from __future__ import annotations
 
+import os
+import resource
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -24,9 +26,10 @@ from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
 from fsbilling.billing.settler import Settler
 from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls.pace import Pace
-from fsbilling.clock import US_PER_S, Clock, SystemClock
+from fsbilling.clock import US_PER_S, Clock, SteadyClock, SystemClock
 from fsbilling.config import Config, Metering, Numbering
 from fsbilling.doors import Doors
 from fsbilling.duty import Duty
@@ -53,8 +56,11 @@ MAX_CALLS_AT_ONCE = 500
 
 TARIFF_REFRESH_S = 5
 PLAY_S = 1
+REFUSALS_S = 1
 IDLE_S = 60.0
 DRAIN_S = 5.0
+OTHER_DESCRIPTORS = 256
+"""Open files besides the hook's connections: the database's, the links', the log."""
 
 
 class Daemon:
@@ -62,12 +68,14 @@ class Daemon:
 
     def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
         self.config = config
-        self._clock = clock or SystemClock()
+        self._clock = clock or SteadyClock()
         self.db = Database.open(config.database.url)
         self.db.bound = sql_bound
         migrations.check(self.db)
         self._journal = Journal(
-            config.journal_path, max_bytes=config.journal.max_mb * 1_000_000, run=in_a_thread
+            config.journal_path(os.environ),
+            max_bytes=config.journal.max_mb * 1_000_000,
+            run=in_a_thread,
         )
         self._settler = Settler(self.db, self._clock, self._journal)
         self._duty = Duty(
@@ -84,6 +92,7 @@ class Daemon:
         self._stop = Event()
         self._greenlets = Pool()
         self._book = TariffBook(self.db)
+        self._unrecorded = Unrecorded(self.db)
         pace = pace_of(config.metering)
         self.meter = Meter(
             self.db,
@@ -99,7 +108,7 @@ class Daemon:
         self._authoriser = Authoriser(
             self.db,
             self._book,
-            clock=self._clock,
+            clock=clock or SystemClock(),
             pace=pace,
             first_slice_s=config.metering.first_slice_s,
             gate=lambda: self._settler.objection(self.meter.live_calls),
@@ -110,6 +119,8 @@ class Daemon:
             self._nodes,
             plan=plan_of(config.numbering),
             node_of_core=self._node_of_core,
+            unrecorded=self._unrecorded,
+            on_doubt=self._look_soon,
         )
         recovery = Recovery(
             self.db,
@@ -121,6 +132,7 @@ class Daemon:
                 if switch.json_cdr_dir
             },
             clock=self._clock,
+            on_unheld=self._reception.on_unheld,
         )
         self._rounds = Rounds(
             self._links,
@@ -146,7 +158,12 @@ class Daemon:
         self._book.refresh()
         self._load_regions()
         self._greenlets.add(self._watchdog.start())
-        for loop in (self._wake_calls, self._refresh_tariffs, self._play_journal):
+        for loop in (
+            self._wake_calls,
+            self._refresh_tariffs,
+            self._play_journal,
+            self._write_refusals,
+        ):
             self._greenlets.spawn(loop)
         self._rounds.start()
         if not self._duty.try_now():
@@ -208,7 +225,7 @@ class Daemon:
             switch.password,
             on_event=partial(self._on_event, name),
             on_up=lambda: self._rounds.look_round(name),
-            on_down=lambda: None,
+            on_down=lambda: self.meter.lost(name),
         )
 
     def _api(self, link: Link) -> Api:
@@ -260,6 +277,9 @@ class Daemon:
     def _node_of_core(self, core_uuid: str) -> str | None:
         return self._rounds.node_of_core(core_uuid)
 
+    def _look_soon(self, switch: str) -> None:
+        self._rounds.look_soon(switch)
+
     def _decide(self, channel: Channel) -> HookAnswer:
         return HookAnswer(self._reception.answer(channel))
 
@@ -288,6 +308,14 @@ class Daemon:
             except StoreError as fault:
                 log.warning("journal waits", fault=str(fault), bytes=self._journal.used_bytes)
 
+    def _write_refusals(self) -> None:
+        while True:
+            gevent.sleep(REFUSALS_S)
+            try:
+                self._unrecorded.write()
+            except StoreError as fault:
+                log.warning("refusals not recorded yet", fault=str(fault))
+
     def _load_regions(self) -> None:
         with self.db.read() as conn:
             self._authoriser.regions = RegionTable.from_rows(regions.load(conn))
@@ -307,9 +335,23 @@ def plan_of(numbering: Numbering) -> NumberPlan:
     return NumberPlan(home_area_code=numbering.home_area_code, emergency=numbering.emergency)
 
 
+def allow_descriptors(count: int) -> None:
+    """Raise this process's soft limit of open files to `count`, as far as the hard one lets it.
+
+    A shell's stock 1,024 would be used up by silent peers of the hook, and the database and the
+    switch could then not be reached.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        within = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (within, hard))
+
+
 def serve(config: Config, reread: Callable[[], Config]) -> None:
     """Run a daemon until it is told to stop; SIGHUP rereads the configuration with `reread`."""
     logs.configure(config.log)
+    # Twice: those who are refused or gave their place away are not gone at once.
+    allow_descriptors(2 * config.hook.max_connections + OTHER_DESCRIPTORS)
     daemon = Daemon(config)
     gevent.signal_handler(signal.SIGHUP, _rereader(daemon, reread))
     daemon.run()

@@ -38,6 +38,8 @@ class Rounds:
         self._meter = meter
         self._pause_s = pause_s
         self._cores: dict[str, str] = {}
+        self._to_take_up: set[str] = set()
+        self._in_doubt: set[str] = set()
         self._greenlets = Pool()
 
     def start(self) -> None:
@@ -52,8 +54,15 @@ class Rounds:
 
     def look_round(self, switch: str) -> None:
         """Take up what lives after the link, or the duty, was away; look again for what ended."""
-        if self._sweep(switch, take_up=True):
+        self._to_take_up.add(switch)
+        if self._sweep(switch):
             self._greenlets.spawn(self._look_again, switch)
+
+    def look_soon(self, switch: str) -> None:
+        """Sweep twice in the next seconds; asked again meanwhile, once is enough."""
+        if switch not in self._in_doubt:
+            self._in_doubt.add(switch)
+            self._greenlets.spawn(self._resolve_doubt, switch)
 
     def look_everywhere(self) -> None:
         """Look round in the background, on every switch that is linked."""
@@ -67,22 +76,32 @@ class Rounds:
             return next(iter(self._nodes))
         return self._cores.get(core_uuid)
 
+    def _resolve_doubt(self, switch: str) -> None:
+        gevent.sleep(SECOND_LOOK_S)
+        self._in_doubt.discard(switch)
+        if self._sweep(switch):
+            self._look_again(switch)
+
     def _look_again(self, switch: str) -> None:
         gevent.sleep(SECOND_LOOK_S)
-        self._sweep(switch, take_up=False)
+        self._sweep(switch)
 
-    def _sweep(self, switch: str, *, take_up: bool) -> int:
+    def _sweep(self, switch: str) -> int:
+        """Give how much awaits a second look: without an answer, all that is to be taken up."""
+        take_up = switch in self._to_take_up
         try:
             self._cores[self._nodes[switch].core_uuid()] = switch
-            return self._recovery.sweep(switch, take_up=take_up)
+            missed = self._recovery.sweep(switch, take_up=take_up)
         except FsbillingError as fault:
             log.warning("sweep without an answer", switch=switch, fault=str(fault))
-            return 0
+            return int(take_up)
+        self._to_take_up.discard(switch)
+        return missed
 
     def _sweep_regularly(self, switch: str) -> None:
         while True:
             gevent.sleep(self._pause_s())
-            if self._links[switch].is_up and self._sweep(switch, take_up=False):
+            if self._links[switch].is_up and self._sweep(switch):
                 self._look_again(switch)
 
     def _feel_the_pulse(self, switch: str) -> None:

@@ -10,6 +10,8 @@ from fsbilling.numbering.region import UNKNOWN_REGION, Region
 
 BEGAN_US = 1_767_196_800_123_456
 S = 1_000_000
+CALLER = Number("075583765566", NumberKind.LANDLINE, "8675583765566")
+SHENZHEN = Region("0755", "深圳", "广东")
 
 
 def record(n: int = 1, **changes) -> Cdr:
@@ -22,10 +24,12 @@ def record(n: int = 1, **changes) -> Cdr:
         account="acme",
         service="400",
         direction="inbound",
-        caller=Number("075583765566", NumberKind.LANDLINE, "8675583765566"),
+        caller=CALLER,
         callee=Number("4001234567", NumberKind.SERVICE_400, "4001234567"),
-        caller_region=Region("0755", "深圳", "广东"),
+        caller_region=SHENZHEN,
         callee_region=UNKNOWN_REGION,
+        rated_caller=CALLER,
+        rated_caller_region=SHENZHEN,
         created_us=began_us,
         progress_us=0,
         answered_us=began_us + S,

@@ -14,6 +14,7 @@ from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
 from fsbilling.billing.settler import Settler
 from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S
@@ -73,9 +74,16 @@ class Daemon:
             nodes,
             plan=NumberPlan(emergency=frozenset({"110", "119", "120", "122"})),
             node_of_core=lambda _core: SWITCH,
+            unrecorded=Unrecorded(world.sql),
+            on_doubt=lambda _switch: None,
         )
         self.recovery = Recovery(
-            world.sql, self.meter, nodes, witnesses=world.witnesses, clock=world.clock
+            world.sql,
+            self.meter,
+            nodes,
+            witnesses=world.witnesses,
+            clock=world.clock,
+            on_unheld=self.reception.on_unheld,
         )
 
     def next_due_us(self) -> int | None:
@@ -224,7 +232,7 @@ class World:
         with self.db.read() as conn:
             if uuid is not None:
                 return cdrs.find(conn, uuid)
-            return [row.cdr for row in cdrs.page(conn)]
+            return [cdr for _, cdr in cdrs.page(conn)]
 
     def cdr(self, uuid):
         (only,) = self.cdrs(uuid)

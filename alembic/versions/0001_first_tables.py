@@ -174,6 +174,7 @@ def _cdrs() -> None:
         *_text("account", "service", "direction"),
         *_party("caller"),
         *_party("callee"),
+        *_party("rated_caller"),
         *_big("created_us", "progress_us", "answered_us", "ended_us"),
         *_text("end_source"),
         *_big("duration_us", "billed_s", "charge_micros", "waived_micros"),
@@ -182,11 +183,25 @@ def _cdrs() -> None:
         *_big("rate_id", "price_micros_per_min"),
         *_text("explanation", "refusal", "hangup_cause", "sip_cause", "hung_up_by"),
         *_text("switch", "uuid", "core_uuid", "last_leg_uuid"),
+        *_int("revision"),
         sa.UniqueConstraint("switch", "uuid"),
     )
     op.create_index(None, "cdr", ["account", "created_us"])
     op.create_index(None, "cdr", ["created_us"])
     op.create_index(None, "cdr", ["uuid"])
+    op.create_table(
+        "cdr_revision",
+        sa.Column("switch", sa.Text(), primary_key=True),
+        sa.Column("uuid", sa.Text(), primary_key=True),
+        sa.Column("revision", sa.Integer(), primary_key=True, autoincrement=False),
+        *_big("billed_s", "charge_micros", "waived_micros"),
+        *_text("tariff"),
+        *_int("tariff_version"),
+        *_big("rate_id", "price_micros_per_min"),
+        *_text("explanation"),
+        *_big("replaced_us"),
+        sa.ForeignKeyConstraint(["switch", "uuid"], ["cdr.switch", "cdr.uuid"]),
+    )
 
 
 def _directory() -> None:

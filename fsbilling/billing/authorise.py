@@ -13,6 +13,7 @@ from fsbilling.billing.payer import Payer, find_payer
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.call import SERVICE_400, Call
+from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.pace import Pace
 from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import refused_cdr
@@ -31,6 +32,7 @@ from fsbilling.store.engine import Database
 REFUSAL_CAUSES = {
     "no_credit": "OUTGOING_CALL_BARRED",
     "suspended": "OUTGOING_CALL_BARRED",
+    "unavailable": "NORMAL_TEMPORARY_FAILURE",
     "bad_number": "INVALID_NUMBER_FORMAT",
     "unknown_number": "UNALLOCATED_NUMBER",
     "no_tariff": "NO_ROUTE_DESTINATION",
@@ -154,7 +156,8 @@ class Authoriser:
             leg_uuid=attempt.uuid,
             authorised_us=now_us,
             answered_us=0,
-            seen_us=now_us,
+            # The switch's own time: ours may be another.
+            seen_us=attempt.created_us,
             timer_seq=0,
         )
         if not holds.place(conn, hold):
@@ -190,6 +193,8 @@ class Authoriser:
             callee=attempt.callee,
             caller_region=self._region(attempt.caller),
             callee_region=self._region(attempt.callee),
+            rated_caller=attempt.rated_caller,
+            rated_caller_region=self._region(attempt.rated_caller),
             created_us=attempt.created_us,
         )
 
@@ -204,13 +209,18 @@ class Authoriser:
             return closed
 
     def _refuse(self, attempt: Attempt, account: str, refused: Refused) -> Refused:
-        cause = refusal_cause(refused)
-        cdr = refused_cdr(
-            self._call(attempt, account), refused, cause=cause, at_us=self._clock.now_us()
-        )
         with self._db.write() as conn:
-            cdrs.write(conn, cdr)
+            cdrs.write(conn, self.refusal(attempt, account, refused))
         return refused
+
+    def refusal(self, attempt: Attempt, account: str, refused: Refused) -> Cdr:
+        """Give the record of an attempt that is not let through."""
+        return refused_cdr(
+            self._call(attempt, account),
+            refused,
+            cause=refusal_cause(refused),
+            at_us=self._clock.now_us(),
+        )
 
 
 def refusal_cause(refused: Refused) -> str:

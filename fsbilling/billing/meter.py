@@ -65,6 +65,7 @@ class Meter:
         self._sessions: dict[CallKey, Session] = {}
         self._skews = {switch: Skew() for switch in nodes}
         self._heard_us = dict.fromkeys(nodes, 0)
+        self._unseen_us: dict[CallKey, int] = {}
         self._mailboxes = Mailboxes(spawn)
         self._on_alarm_set = on_alarm_set
         self.alarms: Alarms[CallKey] = Alarms()
@@ -126,11 +127,19 @@ class Meter:
     def observe(self, switch: str, stamp_us: int) -> None:
         """Take note of a stamp of the switch's clock that has just arrived."""
         self._skews[switch].observe(stamp_us, self._clock.now_us())
-        self.heard(switch)
+        self._heard_us[switch] = max(self._heard_us[switch], stamp_us)
 
     def heard(self, switch: str) -> None:
-        """Take note that the switch has just answered."""
-        self._heard_us[switch] = self.now_us(switch)
+        """Take note that the switch has just answered; of use once its clock is known."""
+        if self._skews[switch].is_known:
+            self._heard_us[switch] = max(self._heard_us[switch], self.now_us(switch))
+
+    def lost(self, switch: str) -> None:
+        """Take note that the link is down: its calls may end unseen until they are taken up."""
+        seen_us = self._heard_us[switch]
+        for key in self._sessions:
+            if key[0] == switch:
+                self._unseen_us.setdefault(key, seen_us)
 
     def now_us(self, switch: str) -> int:
         """Give the present moment by the switch's clock."""
@@ -156,18 +165,21 @@ class Meter:
                 self.alarms.cancel(key)
 
     def _take_up(self, key: CallKey, answered_us: int, leg_uuid: str) -> None:
+        self._unseen_us.pop(key, None)
         session = self._sessions.get(key) or self._load(key)
         if session is None:
-            return
-        if answered_us and not session.answered_us:
-            self._run(session, on.Answered(answered_us))
             return
         now_us = self.now_us(key[0])
         if leg_uuid != session.leg_uuid:
             followed = follow(self._db, self._nodes[key[0]], session, leg_uuid, now_us=now_us)
             if not isinstance(followed, on.LegLives):
                 return
-        self._carry_out(*resume(session, leg_uuid, now_us))
+            session = msgspec.structs.replace(session, leg_uuid=leg_uuid)
+            answered_us = answered_us or followed.answered_us
+        if answered_us and not session.answered_us:
+            self._run(session, on.Answered(answered_us))
+        else:
+            self._carry_out(*resume(session, now_us))
 
     def _handle(self, key: CallKey, event: on.Event) -> None:
         session = self._sessions.get(key)
@@ -214,6 +226,7 @@ class Meter:
                 return self._settle(session, ending)
             case do.Forget():
                 self._sessions.pop(_key(session), None)
+                self._unseen_us.pop(_key(session), None)
                 self.alarms.cancel(_key(session))
             case do.RecordAnswer(answered_us=answered_us):
                 self._record_answer(session, answered_us)
@@ -255,7 +268,7 @@ class Meter:
             slice_s=self._slice_s,
             now_us=now_us,
             # While the switch talks to us a hang-up would have been heard: a sign of life.
-            seen_us=self._heard_us[session.call.switch],
+            seen_us=self._unseen_us.get(_key(session), self._heard_us[session.call.switch]),
         )
         uuid, account = session.call.uuid, session.call.account
         match renewed:
@@ -301,7 +314,8 @@ class Meter:
         log.info("answered", call_uuid=call.uuid, account=call.account)
         try:
             with self._db.write() as conn:
-                holds.answered(conn, call.switch, call.uuid, answered_us, self.now_us(call.switch))
+                # No more than this is known: its hang-up may be waiting behind the answer.
+                holds.answered(conn, call.switch, call.uuid, answered_us, answered_us)
         except StoreError as fault:
             # The switch keeps the stamp as well: recovery asks it (uuid_dump).
             log.error("answer not recorded", call_uuid=call.uuid, fault=str(fault))

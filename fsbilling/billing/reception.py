@@ -8,9 +8,10 @@ import msgspec
 import structlog
 
 from fsbilling.billing.attempt import Attempt, NumberPlan, read_attempt
-from fsbilling.billing.authorise import OTHER_REFUSAL_CAUSE, Authoriser, refusal_cause
+from fsbilling.billing.authorise import OTHER_REFUSAL_CAUSE, Authorised, Authoriser, refusal_cause
 from fsbilling.billing.ending import read_ending
 from fsbilling.billing.meter import CallKey, Meter
+from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.calls.cdr import EndSource, HungUpBy
 from fsbilling.calls.event import Answered, HungUp
 from fsbilling.calls.session import Session
@@ -35,18 +36,19 @@ class Reception:
         *,
         plan: NumberPlan,
         node_of_core: Callable[[str], str | None],
+        unrecorded: Unrecorded,
+        on_doubt: Callable[[str], None],
     ) -> None:
         self._authoriser = authoriser
         self._meter = meter
         self._nodes = nodes
         self._plan = plan
         self._node_of_core = node_of_core
+        self.unrecorded = unrecorded
+        self._on_doubt = on_doubt
 
     def answer(self, channel: Channel) -> Variables:
-        """Decide for a channel that waits in the hook; the answer is channel variables.
-
-        Raises StoreError when SQL does not answer; the dialplan then fails closed.
-        """
+        """Decide for a channel that waits in the hook; the answer is channel variables."""
         if self._plan.read(channel.destination_number).kind is NumberKind.EMERGENCY:
             log.info("emergency", call_uuid=channel.uuid)
             return {"fsbilling_verdict": "emergency"}
@@ -56,7 +58,7 @@ class Reception:
             log.warning("refused", call_uuid=channel.uuid, reason=refused.reason)
             return _refusal(refused)
         attempt = read_attempt(channel, switch=switch, plan=self._plan)
-        verdict = self._authoriser.authorise(attempt)
+        verdict = self._authorise(attempt)
         if isinstance(verdict, Refused):
             _log_refusal(attempt, verdict)
             return _refusal(verdict)
@@ -70,11 +72,22 @@ class Reception:
             self._meter.adopt(verdict.session)
         return _permission(attempt, verdict.session, verdict.target)
 
-    def abandoned(self, channel: Channel) -> None:
-        """The caller left before he took the answer: give the hold back, if he is really gone.
+    def _authorise(self, attempt: Attempt) -> Authorised | Refused:
+        """Decide, or refuse because SQL does not answer; a hold it may have taken is swept up."""
+        try:
+            return self._authoriser.authorise(attempt)
+        except StoreError as fault:
+            log.error("not authorised", call_uuid=attempt.uuid, fault=str(fault))
+            refused = Refused("unavailable", f"the database did not answer: {fault}")
+            self.unrecorded.add(self._authoriser.refusal(attempt, attempt.account, refused))
+            return refused
 
-        The channel never got the variable that lets its events through the filter, so nobody
-        else will say so. A channel that lives keeps its hold: the sweep watches it.
+    def abandoned(self, channel: Channel) -> None:
+        """The answer was not taken: give the hold back, if the channel is really gone.
+
+        It never got the variable that lets its events through the filter, so nobody else will
+        say so. One that lives still (the dialplan refuses it, or the answer did arrive) keeps
+        its hold until somebody has looked again.
         """
         switch = self._node_of_core(channel.core_uuid)
         uuid = channel.variable("fsbilling_leg") or channel.uuid
@@ -86,6 +99,7 @@ class Reception:
             log.warning("abandoned call unknown", call_uuid=channel.uuid, fault=str(fault))
             return
         if alive is not None and not alive.hungup_us:
+            self._on_doubt(switch)
             return
         log.info("abandoned", call_uuid=channel.uuid)
         gone = HungUp(
@@ -110,13 +124,18 @@ class Reception:
         key = (switch, channel.variable("fsbilling_call") or channel.uuid)
         match event.name:
             case "CHANNEL_CREATE":
-                if self._is_originated(key, channel):
-                    self._meter.run(key, lambda: self._originated(key, channel))
+                self.on_unheld(switch, channel)
             case "CHANNEL_ANSWER" if self._meter.bills_leg(key, channel.uuid):
                 self._meter.post(key, Answered(channel.answered_us or event.at_us))
             case "CHANNEL_HANGUP_COMPLETE":
                 ending = read_ending(channel, source=EndSource.EVENT, at_us=event.at_us)
                 self._meter.post(key, ending)
+
+    def on_unheld(self, switch: str, channel: Channel) -> None:
+        """Take a channel that names its payer and has no hold: just made, or found by a sweep."""
+        key = (switch, channel.variable("fsbilling_call") or channel.uuid)
+        if self._is_originated(key, channel):
+            self._meter.run(key, lambda: self._originated(key, channel))
 
     def _reject_nameless(self, switch: str, event: ChannelEvent) -> None:
         """End a dialler's call whose `origination_uuid` is no UUID: it could not be guarded."""
@@ -169,22 +188,25 @@ class Reception:
         if attempt.is_emergency:
             log.info("emergency", call_uuid=uuid)
             return
-        try:
-            verdict = self._authoriser.authorise(attempt)
-        except StoreError as fault:
-            log.error("originated call not authorised", call_uuid=uuid, fault=str(fault))
-            verdict = Refused("unavailable", "the database did not answer")
+        verdict = self._authorise(attempt)
         try:
             if isinstance(verdict, Refused):
                 _log_refusal(attempt, verdict)
                 node.kill(uuid, refusal_cause(verdict))
                 return
             if verdict.session is not None:
-                self._meter.adopt(msgspec.structs.replace(verdict.session, self_armed=False))
+                self._take_charge(switch, verdict.session, channel)
                 _log_authorised(verdict.session)
                 node.mark(uuid, _originated_marks(verdict.session, channel))
         except SwitchError as fault:
             log.warning("switch not told", call_uuid=uuid, command="originate", fault=str(fault))
+
+    def _take_charge(self, switch: str, session: Session, channel: Channel) -> None:
+        if channel.answered_us and not session.answered_us:
+            # It was answered while nobody listened: it begins to be paid for here.
+            self._meter.begin(session, self._meter.now_us(switch))
+        else:
+            self._meter.adopt(msgspec.structs.replace(session, self_armed=False))
 
 
 def _passage(target: str) -> Variables:

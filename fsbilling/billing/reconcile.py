@@ -112,16 +112,13 @@ class Reconciler:
 
         Of no use unless every file of that time was compared.
         """
+        their_time = cdrs.Selection(
+            since_us=self._since_us or self._first_us, until_us=self._last_us + 1
+        )
         after_id = 0
         while self._seen:
             with self._db.read() as conn:
-                page = cdrs.page(
-                    conn,
-                    since_us=self._since_us or self._first_us,
-                    until_us=self._last_us + 1,
-                    after_id=after_id,
-                    limit=PAGE_ROWS,
-                )
+                page = cdrs.page(conn, their_time, after_id=after_id, limit=PAGE_ROWS)
             for row_id, cdr in page:
                 after_id = row_id
                 is_ours = cdr.switch == self._switch and not cdr.refusal

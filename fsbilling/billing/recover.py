@@ -7,8 +7,9 @@ itself, twice, that there is no such channel before its call counts as ended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import msgspec
 import structlog
 
 from fsbilling.billing.ending import read_ending
@@ -20,6 +21,7 @@ from fsbilling.clock import Clock
 from fsbilling.store import holds
 from fsbilling.store.engine import Database
 from fsbilling.store.holds import Hold
+from fsbilling.switch.channel import Channel
 from fsbilling.switch.node import Node
 from fsbilling.switch.witness import Witness
 
@@ -43,13 +45,16 @@ class Recovery:
         *,
         witnesses: Mapping[str, Witness],
         clock: Clock,
+        on_unheld: Callable[[str, Channel], None],
     ) -> None:
         self._db = db
         self._meter = meter
         self._nodes = nodes
         self._witnesses = witnesses
         self._clock = clock
-        self._missed_us: dict[CallKey, int] = {}
+        self._on_unheld = on_unheld
+        self._missed_us: dict[str, dict[CallKey, int]] = {name: {} for name in nodes}
+        self._looked_at: dict[str, set[str]] = {name: set() for name in nodes}
 
     def sweep(self, switch: str, *, take_up: bool) -> int:
         """Look at every held call of one node; `take_up` after the link was away.
@@ -59,24 +64,46 @@ class Recovery:
         """
         node = self._nodes[switch]
         with self._db.read() as conn:
-            held = holds.live(conn, switch=switch)
+            held = [self._as_metered(hold) for hold in holds.live(conn, switch=switch)]
         core_uuid = node.core_uuid()
         listed = node.live_uuids()
         self._meter.heard(switch)
-        strays = _Strays(node, listed - {hold.leg_uuid for hold in held})
+        unheld = listed - {hold.leg_uuid for hold in held}
+        strays = _Strays(node, unheld)
         missed: dict[CallKey, int] = {}
         for hold in held:
             key = (switch, hold.call.uuid)
             if hold.call.core_uuid != core_uuid:
                 self._end(key, hold)
             elif not self._lives(key, hold, node, listed=listed, take_up=take_up):
-                since_us = self._missed_us.get(key, self._clock.now_us())
+                since_us = self._missed_us[switch].get(key, self._clock.now_us())
                 if self._clock.now_us() - since_us >= GONE_FOR_US:
                     self._give_up(key, hold, strays)
                 else:
                     missed[key] = since_us
-        self._missed_us = missed
+        self._missed_us[switch] = missed
+        self._look_at_unheld(switch, node, unheld)
         return len(missed)
+
+    def _as_metered(self, hold: Hold) -> Hold:
+        """Give the hold with the leg that the meter follows: SQL may have failed to note it."""
+        session = self._meter.session((hold.call.switch, hold.call.uuid))
+        return msgspec.structs.replace(hold, leg_uuid=session.leg_uuid) if session else hold
+
+    def _look_at_unheld(self, switch: str, node: Node, unheld: frozenset[str]) -> None:
+        """Find a dialler's call that began while nobody listened: it has a payer and no hold.
+
+        Each channel is looked at once; most of them are the other legs of calls that are held.
+        """
+        looked_at = self._looked_at[switch]
+        looked_at &= unheld
+        for uuid in sorted(unheld - looked_at)[:MAX_STRAYS]:
+            channel = node.dump(uuid)
+            if channel is None or channel.hungup_us or not channel.variable("fsbilling_account"):
+                looked_at.add(uuid)
+            else:
+                self._meter.observe(switch, channel.stamped_us)
+                self._on_unheld(switch, channel)
 
     def _lives(
         self, key: CallKey, hold: Hold, node: Node, *, listed: frozenset[str], take_up: bool
@@ -92,6 +119,7 @@ class Recovery:
         if leg is None:
             return False
         if not leg.hungup_us:
+            self._meter.observe(key[0], leg.stamped_us)
             answered_us = hold.answered_us or leg.answered_us
             if session is None or take_up or (answered_us and not session.answered_us):
                 self._meter.take_up(key, answered_us=answered_us, leg_uuid=hold.leg_uuid)

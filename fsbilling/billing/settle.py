@@ -6,7 +6,7 @@ from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import settled_cdr
-from fsbilling.ledger.entry import EntryKind
+from fsbilling.ledger.entry import EntryKind, call_ref
 from fsbilling.store import accounts, cdrs, entries, holds
 from fsbilling.store.engine import Database
 
@@ -37,7 +37,7 @@ def book(db: Database, cdr: Cdr, *, now_us: int) -> bool:
                 account.account_id,
                 kind=EntryKind.CHARGE,
                 amount_micros=-cdr.charge_micros,
-                ref=f"{cdr.switch}/{cdr.uuid}",
+                ref=call_ref(cdr.switch, cdr.uuid),
                 note=cdr.explanation,
                 at_us=now_us,
             )

@@ -24,6 +24,11 @@ class Skew:
         self._ages_us.append(arrived_us - stamp_us)
 
     @property
+    def is_known(self) -> bool:
+        """Whether the switch has told its time at all."""
+        return bool(self._ages_us)
+
+    @property
     def ahead_us(self) -> int:
         """How far our clock is ahead of the switch's; 0 until an event has been seen."""
         return min(self._ages_us, default=0)

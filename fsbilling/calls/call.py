@@ -26,6 +26,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         callee: Who is called, as dialled and normalised.
         caller_region: Where the caller is, by his number.
         callee_region: Where the called party is, by his number.
+        rated_caller: The number that prices the caller's side: what the network or the operator
+            said, never what a caller wrote (DESIGN rule 7). Without digits it matches `*` only.
+        rated_caller_region: Where that number is.
         created_us: When the switch created the channel.
     """
 
@@ -39,4 +42,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     callee: Number
     caller_region: Region
     callee_region: Region
+    rated_caller: Number
+    rated_caller_region: Region
     created_us: int

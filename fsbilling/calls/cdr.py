@@ -1,4 +1,8 @@
-"""The call detail record: one row per billed leg, written once (DESIGN rule 4)."""
+"""The call detail record: one row per billed leg, written once (DESIGN rule 4).
+
+What happened never changes. What it cost may be corrected (`cdr rerate`); every price that a
+call ever had is kept.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,18 @@ import msgspec
 
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import Region
+
+PRICE_FIELDS = (
+    "billed_s",
+    "charge_micros",
+    "waived_micros",
+    "tariff",
+    "tariff_version",
+    "rate_id",
+    "price_micros_per_min",
+    "explanation",
+)
+"""What a correction may change of a record, besides its `revision`."""
 
 
 class HungUpBy(StrEnum):
@@ -41,6 +57,7 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
         direction: FreeSWITCH's Call-Direction of the paying channel.
         caller, callee: As dialled and normalised.
         caller_region, callee_region: By number.
+        rated_caller, rated_caller_region: What priced the caller's side (see `Call`).
         created_us, progress_us, answered_us, ended_us: The switch's four times; 0 when it never
             came to that. Duration is `ended_us - answered_us` (DESIGN rule 6).
         end_source: How `ended_us` is known.
@@ -57,6 +74,7 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
         hung_up_by: Who ended it.
         last_leg_uuid: The channel whose end ended the billing; differs from `uuid` after a
             transfer.
+        revision: How often its price was corrected.
     """
 
     switch: str
@@ -69,6 +87,8 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
     callee: Number
     caller_region: Region
     callee_region: Region
+    rated_caller: Number
+    rated_caller_region: Region
     created_us: int
     progress_us: int
     answered_us: int
@@ -88,3 +108,4 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
     sip_cause: str
     hung_up_by: HungUpBy
     last_leg_uuid: str
+    revision: int = 0

@@ -110,14 +110,10 @@ def step(session: Session, event: on.Event) -> Step:  # noqa: PLR0911 -- a retur
             return session, [do.WakeAt(now_us + session.pace.retry_us)]
 
 
-def resume(session: Session, leg_uuid: str, now_us: int) -> Step:
-    """Take a call up again after a restart or a lost link: its timer is set anew.
-
-    `leg_uuid` is the leg that lives: another one than before when a transfer went unseen.
-    """
+def resume(session: Session, now_us: int) -> Step:
+    """Take a call up again after a restart or a lost link: its timer is set anew."""
     if session.phase is not Phase.TALKING:
         return session, []
-    session = _change(session, leg_uuid=leg_uuid)
     # The daemon may have died between committing a timer's number and moving the timer, so
     # the one before the recorded one may still stand.
     armed, move = _move_timer(session, session.timer_seq, max(session.timer_seq - 1, 0))
@@ -142,9 +138,10 @@ def _wake(session: Session, now_us: int) -> Step:
     match session.phase:
         case Phase.SETTLING if session.ending:
             return session, [do.Settle(session.ending)]
-        case Phase.LEAVING if session.left and not _is_over(session, now_us):
+        case Phase.LEAVING if session.left:
+            # Also when it is over: if the leg lives, it is cut as the one that is followed.
             return session, [do.Follow(session.left.other_leg_uuid)]
-        case Phase.LEAVING | Phase.TALKING if _is_over(session, now_us):
+        case Phase.TALKING if _is_over(session, now_us):
             return _cut(session, now_us)
         case Phase.TALKING:
             return session, [do.Renew()]
@@ -154,11 +151,8 @@ def _wake(session: Session, now_us: int) -> Step:
 
 def _cut(session: Session, now_us: int) -> Step:
     """End the call; say so again every so often until the switch confirms it."""
-    leg_uuid = session.leg_uuid
-    if session.phase is Phase.LEAVING and session.left:
-        leg_uuid = session.left.other_leg_uuid
     again = do.WakeAt(now_us + session.pace.cut_again_us)
-    return _change(session, cut=True), [do.Cut(leg_uuid), again]
+    return _change(session, cut=True), [do.Cut(session.leg_uuid), again]
 
 
 def _renewed(session: Session, renewed: on.Renewed) -> Step:
@@ -173,7 +167,8 @@ def _renewed(session: Session, renewed: on.Renewed) -> Step:
     if session.phase is not Phase.TALKING:
         return session, []
     commands: list[do.Command] = []
-    if grew or session.timer_seq == 0:
+    # Timer 0 knows whole seconds only: it is early. A dialler's call may still have it.
+    if grew or session.timer_seq == 0 or (session.timer_seq == 1 and not session.self_armed):
         stale = (1, 0) if session.timer_seq == 1 else (session.timer_seq,)
         session, move = _move_timer(session, *stale)
         commands.append(move)
@@ -285,7 +280,8 @@ def _look_again(session: Session, now_us: int) -> do.WakeAt:
     if not session.answered_us:
         return do.WakeAt(now_us + session.pace.retry_us)
     end_us = session.paid_until_us - session.pace.cut_lead_us
-    return do.WakeAt(max(min(now_us + session.pace.retry_us, end_us), now_us))
+    soon_us = now_us + session.pace.retry_us
+    return do.WakeAt(min(soon_us, end_us) if now_us < end_us else soon_us)
 
 
 def _is_over(session: Session, now_us: int) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from fsbilling.calls.call import Call
 from fsbilling.calls.cdr import Cdr, EndSource, HungUpBy
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
 from fsbilling.errors import Refused
-from fsbilling.rating.price import explain, price
+from fsbilling.rating.price import Charge, explain, price
+from fsbilling.rating.terms import Terms
 
 ALLOTTED_TIMEOUT = "ALLOTTED_TIMEOUT"
 """The cause of our own cuts and of the switch-side timer's."""
@@ -27,8 +30,6 @@ def settled_cdr(session: Session, ending: HungUp) -> Cdr:
     answered_us = session.answered_us
     duration_us = max(ending.ended_us - answered_us, 0) if answered_us else 0
     charge = price(session.terms, answered_us, duration_us)
-    charge_micros = min(charge.amount_micros, session.held_micros)
-    rate = session.terms.rate
     return Cdr(
         **_who(session.call),
         progress_us=(session.left or ending).progress_us,
@@ -36,20 +37,22 @@ def settled_cdr(session: Session, ending: HungUp) -> Cdr:
         ended_us=ending.ended_us,
         end_source=ending.source,
         duration_us=duration_us,
-        billed_s=charge.billed_s,
-        charge_micros=charge_micros,
-        waived_micros=charge.amount_micros - charge_micros,
-        tariff=session.terms.tariff,
-        tariff_version=session.terms.version,
-        rate_id=rate.rate_id,
-        price_micros_per_min=rate.rate_micros_per_min,
-        explanation=explain(session.terms, charge),
+        **_cost(session.terms, charge, session.held_micros),
         refusal="",
         hangup_cause=ending.cause,
         sip_cause=ending.sip_cause,
         hung_up_by=_ended_by(ending),
         last_leg_uuid=ending.leg_uuid,
     )
+
+
+def repriced_cdr(cdr: Cdr, terms: Terms, limit_micros: int | None) -> Cdr:
+    """Price a recorded call again, on other terms; what happened stays as it is.
+
+    `limit_micros` is the most it may be charged, None without a limit; the rest is waived.
+    """
+    charge = price(terms, cdr.answered_us, cdr.duration_us)
+    return msgspec.structs.replace(cdr, **_cost(terms, charge, limit_micros))
 
 
 def ending_of(cdr: Cdr) -> HungUp:
@@ -89,6 +92,22 @@ def refused_cdr(call: Call, refused: Refused, *, cause: str, at_us: int) -> Cdr:
         hung_up_by=HungUpBy.SWITCH,
         last_leg_uuid=call.uuid,
     )
+
+
+def _cost(terms: Terms, charge: Charge, limit_micros: int | None) -> dict[str, Any]:
+    """Give the fields of `PRICE_FIELDS`."""
+    amount_micros = charge.amount_micros
+    charge_micros = amount_micros if limit_micros is None else min(amount_micros, limit_micros)
+    return {
+        "billed_s": charge.billed_s,
+        "charge_micros": charge_micros,
+        "waived_micros": amount_micros - charge_micros,
+        "tariff": terms.tariff,
+        "tariff_version": terms.version,
+        "rate_id": terms.rate.rate_id,
+        "price_micros_per_min": terms.rate.rate_micros_per_min,
+        "explanation": explain(terms, charge),
+    }
 
 
 def _who(call: Call) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`fsbilling cdr`: call detail records: list, show, export."""
+"""`fsbilling cdr`: call detail records: list, show, export, correct."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fsbilling.cli import output
-from fsbilling.cli.cdr_fields import CSV_COLUMNS, csv_cells, fields
+from fsbilling.cli.cdr_fields import CSV_COLUMNS, csv_cells, fields, revision_fields
 from fsbilling.cli.context import Invocation, Refusal, account, pass_invocation
 from fsbilling.cli.params import MOMENT
+from fsbilling.cli.rerate import rerate
 from fsbilling.money import format_micros
 
 if TYPE_CHECKING:
     from fsbilling.calls.cdr import Cdr
+    from fsbilling.store.revisions import Revision
 
-PAGE_ROWS = 1_000
 BOM = "\ufeff".encode()
 
 Command = Callable[..., Any]
@@ -37,7 +38,10 @@ def _selection(function: Command) -> Command:
 
 @click.group("cdr")
 def command() -> None:
-    """Call detail records: list, show, export."""
+    """Call detail records: list, show, export, correct."""
+
+
+command.add_command(rerate)
 
 
 @command.command("list")
@@ -64,9 +68,8 @@ def list_newest(
     with invocation.read() as conn:
         if code is not None:
             account(conn, code)
-        listed = cdrs.newest(
-            conn, account=code, since_us=since, until_us=until, refused=refused, limit=limit
-        )
+        selection = cdrs.Selection(account=code, since_us=since, until_us=until)
+        listed = cdrs.newest(conn, selection, refused=refused, limit=limit)
     if as_json:
         output.dump([fields(cdr) for cdr in listed])
         return
@@ -95,18 +98,26 @@ def list_newest(
 @output.json_option
 @pass_invocation
 def show(invocation: Invocation, uuid: str, switch: str | None, *, as_json: bool) -> None:
-    """Show everything about one call: times, price and why, who ended it."""
-    from fsbilling.store import cdrs
+    """Show everything about one call: times, price and why, earlier prices, who ended it."""
+    from fsbilling.store import cdrs, revisions
 
     with invocation.read() as conn:
-        records = cdrs.find(conn, uuid, switch)
+        records = [
+            (cdr, revisions.history(conn, cdr.switch, cdr.uuid))
+            for cdr in cdrs.find(conn, uuid, switch)
+        ]
     if not records:
         raise Refusal(f"there is no record of call {uuid}; 'fsbilling calls list' shows live ones")
     if as_json:
-        output.dump([fields(cdr) for cdr in records])
+        output.dump(
+            [
+                fields(cdr) | {"earlier": [revision_fields(past) for past in earlier]}
+                for cdr, earlier in records
+            ]
+        )
         return
-    for cdr in records:
-        output.record(_story(cdr))
+    for cdr, earlier in records:
+        output.record([*_story(cdr), *_history(earlier)])
 
 
 @command.command("export")
@@ -121,7 +132,8 @@ def export(
     Text that a spreadsheet would run as a formula (it begins with = + - @ or a tab) gets a
     leading apostrophe. All other cells are as 'cdr show --json' has them.
     """
-    from fsbilling.store import cdrs
+    from fsbilling.store.cdr_pages import pages
+    from fsbilling.store.cdrs import Selection
 
     with invocation.database() as database:
         with database.read() as conn:
@@ -129,22 +141,8 @@ def export(
                 account(conn, code)
         click.echo(BOM if bom else b"", nl=False)
         click.echo(_csv([CSV_COLUMNS]), nl=False)
-        after_id = 0
-        while True:
-            # A transaction for each page: a long export must not hold one view of SQL open.
-            with database.read() as conn:
-                page = cdrs.page(
-                    conn,
-                    account=code,
-                    since_us=since,
-                    until_us=until,
-                    after_id=after_id,
-                    limit=PAGE_ROWS,
-                )
+        for page in pages(database, Selection(account=code, since_us=since, until_us=until)):
             click.echo(_csv(csv_cells(cdr) for _, cdr in page), nl=False)
-            if len(page) < PAGE_ROWS:
-                return
-            after_id = page[-1][0]
 
 
 def _csv(rows: Iterable[Iterable[str]]) -> bytes:
@@ -181,6 +179,15 @@ def _story(cdr: Cdr) -> list[tuple[str, object]]:
         rows.append(("waived", format_micros(cdr.waived_micros)))
     cause = f"{cdr.hangup_cause} {cdr.sip_cause}".strip()
     return [*rows, ("cause", cause), ("hung up by", cdr.hung_up_by)]
+
+
+def _history(earlier: Iterable[Revision]) -> list[tuple[str, object]]:
+    """The prices that were corrected, the last one first."""
+    rows: list[tuple[str, object]] = []
+    for past in reversed([*earlier]):
+        stood = f"{format_micros(past.charge_micros)} until {output.when(past.replaced_us)}"
+        rows.append(("earlier", f"{stood}: {past.explanation}"))
+    return rows
 
 
 def _party(cdr: Cdr, side: str) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fsbilling.calls.cdr import Cdr
 from fsbilling.cli.output import Fields, moment, money
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import Region
+
+if TYPE_CHECKING:
+    from fsbilling.store.revisions import Revision
 
 PARTY_PARTS = ("dialled", "kind", "digits", "area_code", "city", "province")
 
@@ -18,6 +23,7 @@ CSV_COLUMNS = (
     "direction",
     *(f"caller_{part}" for part in PARTY_PARTS),
     *(f"callee_{part}" for part in PARTY_PARTS),
+    *(f"rated_caller_{part}" for part in PARTY_PARTS),
     "created_us",
     "created",
     "progress_us",
@@ -47,6 +53,7 @@ CSV_COLUMNS = (
     "uuid",
     "core_uuid",
     "last_leg_uuid",
+    "revision",
 )
 """The names of `fields`, in their order: the export's first line, also when no row follows."""
 
@@ -59,20 +66,14 @@ def fields(cdr: Cdr) -> Fields:
         "direction": cdr.direction,
         **_party("caller", cdr.caller, cdr.caller_region),
         **_party("callee", cdr.callee, cdr.callee_region),
+        **_party("rated_caller", cdr.rated_caller, cdr.rated_caller_region),
         **moment("created", cdr.created_us),
         **moment("progress", cdr.progress_us),
         **moment("answered", cdr.answered_us),
         **moment("ended", cdr.ended_us),
         "end_source": cdr.end_source,
         "duration_us": cdr.duration_us,
-        "billed_s": cdr.billed_s,
-        **money("charge", cdr.charge_micros),
-        **money("waived", cdr.waived_micros),
-        "tariff": cdr.tariff,
-        "tariff_version": cdr.tariff_version,
-        "rate_id": cdr.rate_id,
-        **money("price", cdr.price_micros_per_min, "_per_min"),
-        "explanation": cdr.explanation,
+        **_price(cdr),
         "refusal": cdr.refusal,
         "hangup_cause": cdr.hangup_cause,
         "sip_cause": cdr.sip_cause,
@@ -81,6 +82,16 @@ def fields(cdr: Cdr) -> Fields:
         "uuid": cdr.uuid,
         "core_uuid": cdr.core_uuid,
         "last_leg_uuid": cdr.last_leg_uuid,
+        "revision": cdr.revision,
+    }
+
+
+def revision_fields(past: Revision) -> Fields:
+    """A price that the call had before; the names are those of `fields`."""
+    return {
+        "revision": past.revision,
+        **_price(past),
+        **moment("replaced", past.replaced_us),
     }
 
 
@@ -98,6 +109,19 @@ def _cell(value: object) -> str:
         return ""
     text = str(value)
     return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA_STARTS) else text
+
+
+def _price(priced: Cdr | Revision) -> Fields:
+    return {
+        "billed_s": priced.billed_s,
+        **money("charge", priced.charge_micros),
+        **money("waived", priced.waived_micros),
+        "tariff": priced.tariff,
+        "tariff_version": priced.tariff_version,
+        "rate_id": priced.rate_id,
+        **money("price", priced.price_micros_per_min, "_per_min"),
+        "explanation": priced.explanation,
+    }
 
 
 def _party(side: str, number: Number, region: Region) -> Fields:

@@ -21,9 +21,10 @@ from fsbilling.errors import ConfigError, FsbillingError, InputError
 
 NOUNS = {
     "account": "Accounts: who pays, how much is free, what was paid.",
+    "advise": "Which tariffs would have been cheapest for an account's calls.",
     "balance": "What the hook would answer now, and why.",
     "calls": "Live calls: list, end one.",
-    "cdr": "Call detail records: list, show, export.",
+    "cdr": "Call detail records: list, show, export, correct.",
     "completion": "Print the completion script of a shell.",
     "config": "The configuration file: write one, check one.",
     "db": "The database: bring its schema up to date, show its state.",
@@ -31,7 +32,7 @@ NOUNS = {
     "ledger": "The ledger: verify that nothing was changed.",
     "line": "Lines: what an outbound call is recognised by.",
     "number": "400 numbers and who owns them.",
-    "rates": "Rate tables: import, list, export, price one call.",
+    "rates": "Rate tables: import, list, export, compare, price calls.",
     "reconcile": "Compare records with the switch's own, and settle what was missed.",
     "regions": "Regions of numbers: import, status, look one up.",
     "serve": "Run the billing daemon.",

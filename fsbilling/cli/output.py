@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from fsbilling.clock import US_PER_S, format_us
-from fsbilling.money import format_micros
+from fsbilling.money import divide_half_up, format_micros
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Machine readable: money in micro-units and decimal."
@@ -31,6 +31,20 @@ def money(name: str, micros: int, unit: str = "") -> Fields:
 def moment(name: str, at_us: int) -> Fields:
     """One moment for JSON: `created_us`, and `created` in ISO 8601; null when it never came."""
     return {f"{name}_us": at_us, name: format_us(at_us) if at_us else None}
+
+
+def per_mille(old: int, new: int) -> int:
+    """By how many thousandths of `old`, which is not 0, `new` is more; rounded half up."""
+    return divide_half_up(1000 * (new - old), abs(old))
+
+
+def percent(old: int, new: int) -> str:
+    """The same in per cent with one decimal, such as `+12.5 %`; `-` when `old` is 0."""
+    if not old:
+        return "-"
+    thousandths = per_mille(old, new)
+    sign = "-" if thousandths < 0 else "+"
+    return f"{sign}{abs(thousandths) // 10}.{abs(thousandths) % 10} %"
 
 
 def when(at_us: int) -> str:

@@ -19,7 +19,7 @@ SERVICES = ("400", "outbound")
 MAX_NAME = 64
 
 
-def _parameter(name: str, read: Callable[[str], T]) -> Callable[[str], T]:
+def parameter(name: str, read: Callable[[str], T]) -> Callable[[str], T]:
     """Make a click type of a function whose ValueError is a sentence for a person."""
 
     def convert(text: str) -> T:
@@ -65,10 +65,10 @@ def _line(text: str) -> Line:
     return parse_line(text)
 
 
-AMOUNT = _parameter("amount", parse_micros)
-POSITIVE_AMOUNT = _parameter("amount", _positive_micros)
-LIMIT = _parameter("amount", _limit_micros)
-MOMENT = _parameter("iso-time", parse_us)
-TARIFF_NAME = _parameter("name", _tariff_name)
-SERVICE_TARIFF = _parameter("service=name", _service_tariff)
-LINE = _parameter("kind:value", _line)
+AMOUNT = parameter("amount", parse_micros)
+POSITIVE_AMOUNT = parameter("amount", _positive_micros)
+LIMIT = parameter("amount", _limit_micros)
+MOMENT = parameter("iso-time", parse_us)
+TARIFF_NAME = parameter("name", _tariff_name)
+SERVICE_TARIFF = parameter("service=name", _service_tariff)
+LINE = parameter("kind:value", _line)

@@ -1,4 +1,4 @@
-"""`fsbilling rates`: import and export rate tables, list their versions."""
+"""`fsbilling rates`: import and export rate tables, list and compare their versions."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from fsbilling.cli.context import Invocation, Refusal, found, now_us, pass_invoc
 from fsbilling.cli.params import MOMENT, TARIFF_NAME
 from fsbilling.cli.price import price_call
 from fsbilling.cli.progress import progress
-from fsbilling.errors import InputError
+from fsbilling.cli.rates_diff import diff_tables
+from fsbilling.cli.table_ref import WHERE, numbered_version, read_file
+from fsbilling.cli.whatif import whatif
 
 if TYPE_CHECKING:
-    from fsbilling.rating.rate import Rate
     from fsbilling.store.tariffs import Version
-
-WHERE = "fsbilling rates list"
 
 
 @click.group("rates")
 def command() -> None:
-    """Rate tables: import, list, export, price one call."""
+    """Rate tables: import, list, export, compare, price calls."""
 
 
-command.add_command(price_call)
+for subcommand in (price_call, diff_tables, whatif):
+    command.add_command(subcommand)
 
 
 @command.command("import")
@@ -41,7 +41,7 @@ def import_table(
     """Import FILE, a CSV table, as the next version of tariff NAME: all of it or nothing."""
     from fsbilling.store import tariffs
 
-    rates = _parse(file)
+    rates = read_file(file)
     at_us = now_us()
     valid_from_us = at_us if valid_from is None else valid_from
     what = f"{len(rates)} rates of tariff {name}, in force from {output.when(valid_from_us)}"
@@ -113,29 +113,14 @@ def export(invocation: Invocation, name: str, version: int | None, at: int | Non
     if version is not None and at is not None:
         raise click.UsageError("give --version or --at, not both.")
     with invocation.read() as conn:
-        if version is None:
-            at_us = now_us() if at is None else at
-            chosen = tariffs.version_at(conn, name, at_us)
-            what = f"version of tariff {name!r} in force at {output.when(at_us)}"
+        if version is not None:
+            chosen = numbered_version(conn, name, version)
         else:
-            numbered = (each for each in tariffs.versions(conn, name) if each.version == version)
-            chosen = next(numbered, None)
-            what = f"version {version} of tariff {name!r}"
-        rates = tariffs.rates(conn, found(chosen, what, WHERE))
+            at_us = now_us() if at is None else at
+            what = f"version of tariff {name!r} in force at {output.when(at_us)}"
+            chosen = found(tariffs.version_at(conn, name, at_us), what, WHERE)
+        rates = tariffs.rates(conn, chosen)
     click.echo(table_csv.write(rates), nl=False)
-
-
-def _parse(file: Path) -> list[Rate]:
-    """Read a table; raises InputError with every fault of it, the file named first."""
-    from fsbilling.rating import table_csv
-    from fsbilling.rating.faults import TableFaults
-
-    try:
-        return table_csv.parse(file.read_bytes())
-    except OSError as fault:
-        raise InputError(f"cannot read {file}: {fault.strerror}") from None
-    except TableFaults as faults:
-        raise InputError(f"{file}: {faults.total} faults; nothing was changed\n{faults}") from None
 
 
 def _fields(version: Version, in_force: bool) -> output.Fields:

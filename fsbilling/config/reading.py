@@ -22,6 +22,8 @@ STANDARD_PATHS = (Path("fsbilling.toml"), Path("/etc/fsbilling/fsbilling.toml"))
 
 MAX_FILE = 1_000_000
 MAX_FAULTS = 50
+MAX_FAULT = 500
+"""Characters; a fault may quote a key, and a key may be as long as the file."""
 
 _SECTIONS: dict[str, type[Any]] = {
     "database": settings.Database,
@@ -54,9 +56,15 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         config, faults = with_secrets(_build(tables, found), environ)
     if faults:
         more = len(faults) - MAX_FAULTS
-        lines = [f"{place}: {fault}" for fault in faults[:MAX_FAULTS]]
+        lines = [f"{place}: {_one_line(fault)}" for fault in faults[:MAX_FAULTS]]
         raise ConfigError("\n".join(lines + [f"... and {more} more"] * (more > 0)))
     return config
+
+
+def _one_line(fault: str) -> str:
+    """Quote no control character of the file's to a terminal, and nothing without an end."""
+    shown = "".join(char if char.isprintable() else "\ufffd" for char in fault[:MAX_FAULT])
+    return shown + "..." * (len(fault) > MAX_FAULT)
 
 
 def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -79,7 +87,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+    except (ValueError, RecursionError) as fault:  # also a number of more than 4,300 digits
         raise ConfigError(f"{path}: not TOML: {fault or 'nested too deep'}") from None
 
 

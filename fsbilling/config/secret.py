@@ -36,6 +36,8 @@ def secret_from_file(path: Path) -> Secret:
         raise ConfigError(f"{path}: {(fault.strerror or 'cannot be read').lower()}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text") from None
+    except ValueError as fault:  # a NUL in the path
+        raise ConfigError(f"{str(path)!r}: {fault}") from None
     return _checked(text, str(path))
 
 

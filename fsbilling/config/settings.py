@@ -5,7 +5,7 @@ The template and these structs are held together by a test.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -172,7 +172,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     journal: Journal = Journal()
     log: Log = Log()
 
-    @property
-    def journal_path(self) -> Path:
-        """Where the journal is: a relative path starts at the configuration's folder."""
-        return (self.path.parent if self.path else Path()) / self.journal.path
+    def journal_path(self, environ: Mapping[str, str]) -> Path:
+        """Where the journal is.
+
+        A relative path starts at the state folder that systemd names (STATE_DIRECTORY), else at
+        the configuration's folder.
+        """
+        folder = self.path.parent if self.path else Path()
+        return Path(environ.get("STATE_DIRECTORY") or folder) / self.journal.path

@@ -16,6 +16,14 @@ class EntryKind(StrEnum):
     ADJUSTMENT = "adjustment"
 
 
+def call_ref(switch: str, uuid: str, revision: int = 0) -> str:
+    """Name a call in the ledger: `switch/uuid`, and `switch/uuid#2` for its second correction.
+
+    A correction's reversal and new charge have the same reference, and so belong together.
+    """
+    return f"{switch}/{uuid}#{revision}" if revision else f"{switch}/{uuid}"
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One movement of one account, never changed once written (DESIGN rule 9).
 
@@ -25,7 +33,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         kind: Why it moved.
         amount_micros: Signed: a top-up is positive, a charge negative.
         balance_after_micros: The account's balance with this entry in it.
-        ref: What it answers to: the payment's reference, or the call's `switch/uuid`.
+        ref: What it answers to: the payment's reference, or the call's (`call_ref`).
         note: For a person.
         at_us: When it was posted.
         prev_hash: `hash` of the account's entry before this one; `chain.GENESIS` for the first.

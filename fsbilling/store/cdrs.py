@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, select, update
+import msgspec
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, update
 
 from fsbilling.calls.cdr import Cdr, EndSource, HungUpBy
 from fsbilling.numbering.number import Number, NumberKind
@@ -13,13 +15,35 @@ from fsbilling.store.insert import insert_once
 from fsbilling.store.schema import cdr as table
 from fsbilling.store.text import clean
 
-_PARTIES = frozenset({"caller", "callee", "caller_region", "callee_region"})
+_SIDES = ("caller", "callee", "rated_caller")
+_PARTIES = frozenset({*_SIDES, *(f"{side}_region" for side in _SIDES)})
+_PARTY_PARTS = ("dialled", "kind", "digits", "area_code", "city", "province")
 _PLAIN = tuple(name for name in Cdr.__struct_fields__ if name not in _PARTIES)
 _DELETE_REFUSED = delete(table).where(
     table.c.switch == bindparam("of_switch"),
     table.c.uuid == bindparam("of_uuid"),
     table.c.refusal != "",
 )
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which records are meant.
+
+    Attributes:
+        account: Only this account's.
+        tariff: Only calls that this tariff prices.
+        since_us, until_us: Only calls that began then or later, and before then.
+        answered: Only calls that were let through and answered.
+    """
+
+    account: str | None = None
+    tariff: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    answered: bool = False
+
+
+EVERY = Selection()
 
 
 def write(conn: Connection, cdr: Cdr) -> bool:
@@ -61,83 +85,82 @@ def find(conn: Connection, uuid: str, switch: str | None = None) -> list[Cdr]:
 
 
 def page(
-    conn: Connection,
-    *,
-    account: str | None = None,
-    since_us: int | None = None,
-    until_us: int | None = None,
-    after_id: int = 0,
-    limit: int = 1000,
+    conn: Connection, selection: Selection = EVERY, *, after_id: int = 0, limit: int = 1000
 ) -> list[tuple[int, Cdr]]:
     """Up to `limit` records with their row ids, by id; go on with `after_id` = the last id.
 
-    `since_us` is included and `until_us` is not; both are about the call's start. A record is
-    written when its call ends: export what is older than your longest call.
+    A record is written when its call ends: export what is older than your longest call.
     """
     query = select(table).where(table.c.id > after_id).order_by(table.c.id).limit(limit)
-    rows = conn.execute(_within(query, account, since_us, until_us))
-    return [(row.id, _cdr(row)) for row in rows]
+    return _with_ids(conn, _within(query, selection))
+
+
+def among(conn: Connection, ids: Sequence[int]) -> list[tuple[int, Cdr]]:
+    """The records of some row ids, by id, as they are now."""
+    return _with_ids(conn, select(table).where(table.c.id.in_(ids)).order_by(table.c.id))
 
 
 def newest(
-    conn: Connection,
-    *,
-    account: str | None = None,
-    since_us: int | None = None,
-    until_us: int | None = None,
-    refused: bool = False,
-    limit: int,
+    conn: Connection, selection: Selection = EVERY, *, refused: bool = False, limit: int
 ) -> list[Cdr]:
-    """Give the records written last, the newest first; with `refused`, only refused attempts.
-
-    `since_us` is included and `until_us` is not, as in `page`.
-    """
+    """Give the records written last, the newest first; with `refused`, only refused attempts."""
     query = select(table).order_by(table.c.id.desc()).limit(limit)
     if refused:
         query = query.where(table.c.refusal != "")
-    rows = conn.execute(_within(query, account, since_us, until_us))
-    return [_cdr(row) for row in rows]
+    return [_cdr(row) for row in conn.execute(_within(query, selection))]
 
 
-def _within(
-    query: Select[Any], account: str | None, since_us: int | None, until_us: int | None
-) -> Select[Any]:
-    if account is not None:
-        query = query.where(table.c.account == clean(account))
-    if since_us is not None:
-        query = query.where(table.c.created_us >= since_us)
-    if until_us is not None:
-        query = query.where(table.c.created_us < until_us)
+def count(conn: Connection, selection: Selection = EVERY) -> int:
+    """Count the chosen records."""
+    query = _within(select(func.count()).select_from(table), selection)
+    counted: int = conn.execute(query).scalar_one()
+    return counted
+
+
+def _within(query: Select[Any], selection: Selection) -> Select[Any]:
+    if selection.account is not None:
+        query = query.where(table.c.account == clean(selection.account))
+    if selection.tariff is not None:
+        query = query.where(table.c.tariff == clean(selection.tariff))
+    if selection.since_us is not None:
+        query = query.where(table.c.created_us >= selection.since_us)
+    if selection.until_us is not None:
+        query = query.where(table.c.created_us < selection.until_us)
+    if selection.answered:
+        query = query.where(table.c.refusal == "", table.c.answered_us > 0)
     return query
+
+
+def _with_ids(conn: Connection, query: Select[Any]) -> list[tuple[int, Cdr]]:
+    return [(row.id, _cdr(row)) for row in conn.execute(query)]
 
 
 def _row(cdr: Cdr) -> dict[str, Any]:
     row = {name: getattr(cdr, name) for name in _PLAIN}
-    row |= _party("caller", cdr.caller, cdr.caller_region)
-    row |= _party("callee", cdr.callee, cdr.callee_region)
+    for side in _SIDES:
+        row |= _party(side, getattr(cdr, side), getattr(cdr, f"{side}_region"))
     return {name: clean(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def _party(side: str, number: Number, region: Region) -> dict[str, str]:
-    return {
-        f"{side}_dialled": number.dialled,
-        f"{side}_kind": number.kind,
-        f"{side}_digits": number.digits,
-        f"{side}_area_code": region.area_code,
-        f"{side}_city": region.city,
-        f"{side}_province": region.province,
-    }
+    values = (
+        number.dialled,
+        number.kind,
+        number.digits,
+        region.area_code,
+        region.city,
+        region.province,
+    )
+    return {f"{side}_{part}": value for part, value in zip(_PARTY_PARTS, values, strict=True)}
 
 
 def _cdr(row: Row[Any]) -> Cdr:
     fields = row._mapping  # noqa: SLF001
-    plain = {name: fields[name] for name in _PLAIN}
-    plain["end_source"] = EndSource(row.end_source)
-    plain["hung_up_by"] = HungUpBy(row.hung_up_by)
-    return Cdr(
-        **plain,
-        caller=Number(row.caller_dialled, NumberKind(row.caller_kind), row.caller_digits),
-        callee=Number(row.callee_dialled, NumberKind(row.callee_kind), row.callee_digits),
-        caller_region=Region(row.caller_area_code, row.caller_city, row.caller_province),
-        callee_region=Region(row.callee_area_code, row.callee_city, row.callee_province),
-    )
+    values = {name: fields[name] for name in _PLAIN}
+    values["end_source"] = EndSource(row.end_source)
+    values["hung_up_by"] = HungUpBy(row.hung_up_by)
+    for side in _SIDES:
+        dialled, kind, digits, *region = (fields[f"{side}_{part}"] for part in _PARTY_PARTS)
+        values[side] = Number(dialled, NumberKind(kind), digits)
+        values[f"{side}_region"] = Region(*region)
+    return Cdr(**values)

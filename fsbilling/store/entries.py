@@ -6,7 +6,7 @@ tampering behind their back shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -40,6 +40,15 @@ _CLOSE_BOOKS = (
 )
 
 
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry before it has its place in the ledger; the fields are those of an `Entry`."""
+
+    kind: EntryKind
+    amount_micros: int
+    ref: str
+    note: str
+
+
 def post(
     conn: Connection,
     account_id: int,
@@ -55,30 +64,37 @@ def post(
     Locks the account. Raises StoreError, by the table's own check, rather than break DESIGN
     rule 1: give the call's hold back before its charge is posted.
     """
+    draft = Draft(kind=kind, amount_micros=amount_micros, ref=ref, note=note)
+    (posted,) = post_all(conn, account_id, [draft], at_us)
+    return posted
+
+
+def post_all(conn: Connection, account_id: int, drafts: Sequence[Draft], at_us: int) -> list[Entry]:
+    """Append entries in their order, as `post` does: one change of the account for all of them."""
+    if not drafts:
+        return []
     books = conn.execute(_BOOKS, {"account_id": account_id}).one()
-    unsigned = Entry(
-        account_id=account_id,
-        seq=books.last_seq + 1,
-        kind=EntryKind(kind),
-        amount_micros=amount_micros,
-        balance_after_micros=books.balance_micros + amount_micros,
-        ref=clean(ref),
-        note=clean(note),
-        at_us=at_us,
-        prev_hash=books.last_hash,
-        hash="",
-    )
-    posted = msgspec.structs.replace(unsigned, hash=hash_of(unsigned))
-    conn.execute(_INSERT, msgspec.structs.asdict(posted))
-    conn.execute(
-        _CLOSE_BOOKS,
-        {
-            "account": account_id,
-            "balance": posted.balance_after_micros,
-            "seq": posted.seq,
-            "hash": posted.hash,
-        },
-    )
+    balance_micros, prev_hash = books.balance_micros, books.last_hash
+    posted = []
+    for seq, draft in enumerate(drafts, books.last_seq + 1):
+        balance_micros += draft.amount_micros
+        unsigned = Entry(
+            account_id=account_id,
+            seq=seq,
+            kind=EntryKind(draft.kind),
+            amount_micros=draft.amount_micros,
+            balance_after_micros=balance_micros,
+            ref=clean(draft.ref),
+            note=clean(draft.note),
+            at_us=at_us,
+            prev_hash=prev_hash,
+            hash="",
+        )
+        prev_hash = hash_of(unsigned)
+        posted.append(msgspec.structs.replace(unsigned, hash=prev_hash))
+    conn.execute(_INSERT, [msgspec.structs.asdict(entry) for entry in posted])
+    last = {"balance": balance_micros, "seq": posted[-1].seq, "hash": prev_hash}
+    conn.execute(_CLOSE_BOOKS, {"account": account_id, **last})
     return posted
 
 

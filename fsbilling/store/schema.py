@@ -8,12 +8,15 @@ migrations (`alembic/`); a test compares the two.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -178,6 +181,20 @@ def _party(side: str) -> list[Column[str]]:
     ]
 
 
+def _price() -> list[Column[Any]]:
+    """The columns that a correction changes."""
+    return [
+        _big("billed_s"),
+        _big("charge_micros"),
+        _big("waived_micros"),
+        _text("tariff"),
+        _int("tariff_version"),
+        _big("rate_id"),
+        _big("price_micros_per_min"),
+        _text("explanation"),
+    ]
+
+
 cdr = Table(
     "cdr",
     metadata,
@@ -187,20 +204,14 @@ cdr = Table(
     _text("direction"),
     *_party("caller"),
     *_party("callee"),
+    *_party("rated_caller"),
     _big("created_us"),
     _big("progress_us"),
     _big("answered_us"),
     _big("ended_us"),
     _text("end_source"),
     _big("duration_us"),
-    _big("billed_s"),
-    _big("charge_micros"),
-    _big("waived_micros"),
-    _text("tariff"),
-    _int("tariff_version"),
-    _big("rate_id"),
-    _big("price_micros_per_min"),
-    _text("explanation"),
+    *_price(),
     _text("refusal"),
     _text("hangup_cause"),
     _text("sip_cause"),
@@ -209,11 +220,25 @@ cdr = Table(
     _text("uuid"),
     _text("core_uuid"),
     _text("last_leg_uuid"),
+    _int("revision"),
     # DESIGN rule 4: once.
     UniqueConstraint("switch", "uuid"),
     Index(None, "account", "created_us"),
     Index(None, "created_us"),
     Index(None, "uuid"),
+)
+
+# A price that a call once had. Its row is the right to correct: whoever inserts it posts the
+# entries, in the same transaction.
+cdr_revision = Table(
+    "cdr_revision",
+    metadata,
+    Column("switch", Text, primary_key=True),
+    Column("uuid", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    *_price(),
+    _big("replaced_us"),
+    ForeignKeyConstraint(["switch", "uuid"], ["cdr.switch", "cdr.uuid"]),
 )
 
 number = Table(

@@ -19,7 +19,7 @@ from gevent.lock import BoundedSemaphore
 from greenswitch.esl import ESLProtocol
 
 from fsbilling.errors import SwitchError, SwitchTimeout
-from fsbilling.switch.frame import Frame, FrameReader
+from fsbilling.switch.frame import MAX_BODY_BYTES, MAX_HEADER_BYTES, Frame, FrameReader
 
 MAX_PENDING = 1_000
 """Commands sent and not yet answered, abandoned ones included."""
@@ -34,12 +34,17 @@ class Connection(ESLProtocol):  # type: ignore[misc] # greenswitch has no types
     when nobody waits for it any more. A late reply can so never answer the next command.
     """
 
+    max_header_bytes = MAX_HEADER_BYTES
+    max_body_bytes = MAX_BODY_BYTES
+
     def __init__(self, *args: object) -> None:
         self.closed = Event()
         self.why_closed = ""
         self.sock: Any = None
         self.sock_file: Any = None
-        self._reader = FrameReader()
+        self._reader = FrameReader(
+            max_header_bytes=self.max_header_bytes, max_body_bytes=self.max_body_bytes
+        )
         self._write_lock = BoundedSemaphore(1)
         super().__init__(*args)
         self._commands_sent: deque[AsyncResult] = deque()
@@ -57,6 +62,9 @@ class Connection(ESLProtocol):  # type: ignore[misc] # greenswitch has no types
                 self._reader.feed(chunk)
                 while (frame := self._reader.next_frame()) is not None:
                     self.handle_event(frame)
+                # While more bytes wait, `receive` would never give way to another greenlet: a
+                # peer that talks without a pause would stop the daemon, and its own deadline.
+                gevent.sleep(0)
         except (OSError, SwitchError) as fault:
             why = str(fault)
         finally:

@@ -17,6 +17,8 @@ from fsbilling.errors import SwitchError
 
 MAX_HEADER_BYTES = 1 << 20
 """A `connect` reply is 6 KB; a caller can swell it to a few hundred KB, not more."""
+MAX_HEADER_LINES = 5_000
+"""A `connect` reply has some 200; in memory a line takes 60 times its shortest form."""
 MAX_BODY_BYTES = 32 << 20
 """`show channels as json` with 40,000 channels; an event has 8 KB."""
 
@@ -119,6 +121,8 @@ class FrameReader:
         block = bytes(self._buffer[:end])
         del self._buffer[: end + 2]
         self._scanned = 0
+        if block.count(b"\n") >= MAX_HEADER_LINES:
+            raise FrameError(f"a header block has more than {MAX_HEADER_LINES} lines")
         if not _FIRST_NAME.match(block):
             raise FrameError(f"expected a header line, found {block[:60]!r}")
         headers = parse_headers(block)

@@ -20,11 +20,17 @@ from greenswitch.esl import OutboundSession
 from fsbilling.errors import SwitchError
 from fsbilling.switch.channel import Channel
 from fsbilling.switch.connection import Connection
+from fsbilling.switch.frame import Frame
 
 log = structlog.get_logger(__name__)
 
 MAX_CONNECTIONS = 200
-BACKLOG = 128
+BACKLOG = 4_096
+"""Connections the kernel keeps for us; beyond it a call waits seconds for its SYN's repetition."""
+MAX_HEADER_BYTES = 256 << 10
+MAX_BODY_BYTES = 4 << 10
+"""Anybody may connect, so a peer gets less than the switch we connect to ourselves: a `connect`
+reply is 6 KB of headers without a body. Who swells his call's beyond is refused."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _VALUE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff'\\$]*")
 _SEPARATORS = "|~;!#@%&*"
@@ -61,6 +67,15 @@ def multiset(variables: Mapping[str, str]) -> str:
 class HookSession(Connection, OutboundSession):  # type: ignore[misc] # greenswitch has no types
     """One call waiting in the dialplan."""
 
+    max_header_bytes = MAX_HEADER_BYTES
+    max_body_bytes = MAX_BODY_BYTES
+
+    def handle_event(self, frame: Frame) -> None:
+        """Take replies only: we subscribe to nothing, so more frames than that are a flood."""
+        if frame.content_type not in {"command/reply", "text/disconnect-notice"}:
+            raise SwitchError(f"a frame that nobody asked for: {frame.content_type[:40]!r}")
+        super().handle_event(frame)
+
     def ask(self, timeout_s: float) -> Channel:
         """Learn which channel this is; raises SwitchError."""
         headers = self.send("connect", timeout_s).headers
@@ -84,7 +99,12 @@ class HookSession(Connection, OutboundSession):  # type: ignore[misc] # greenswi
 
 
 class HookServer:
-    """Listens for the dialplan."""
+    """Listens for the dialplan.
+
+    Invariant: at most `max_connections` sessions, and none longer than its deadline. When all
+    places are taken, the peer that has been silent longest gives way: FreeSWITCH says at once
+    which call it asks about, so a thousand connections that say nothing keep no call waiting.
+    """
 
     def __init__(
         self,
@@ -100,6 +120,7 @@ class HookServer:
         self._deadline_s = deadline_ms / 1_000
         self._max_connections = max_connections
         self._sessions = Pool()
+        self._silent: dict[HookSession, None] = {}
         self._server = StreamServer(address, self._serve, backlog=BACKLOG, spawn=self._sessions)
 
     @property
@@ -117,11 +138,12 @@ class HookServer:
         self._server.stop(timeout=self._deadline_s)
 
     def _serve(self, sock: gevent.socket.socket, peer: object) -> None:
-        if len(self._sessions) > self._max_connections:
+        if len(self._sessions) > self._max_connections and not self._make_room():
             # Better refused at once than kept waiting: the dialplan has an answer for it.
             log.warning("hook_full", sessions=self._max_connections)
             return
         session = HookSession(peer, sock)
+        self._silent[session] = None
         # The deadline closes the socket instead of breaking into `decide`, which may just have
         # committed a hold: FreeSWITCH goes on at once, and billing learns of it by `abandoned`.
         deadline = gevent.spawn_later(self._deadline_s, session.close, "the deadline has passed")
@@ -133,10 +155,21 @@ class HookServer:
             log.exception("hook_failed")
         finally:
             deadline.kill(block=False)
+            self._silent.pop(session, None)
             session.stop()
+
+    def _make_room(self) -> bool:
+        """End the session that has said nothing for longest; False when all have spoken."""
+        longest = next(iter(self._silent), None)
+        if longest is None:
+            return False
+        del self._silent[longest]
+        longest.close("it gave its place to a later call")
+        return True
 
     def _converse(self, session: HookSession) -> None:
         channel = session.ask(self._deadline_s)
+        self._silent.pop(session, None)
         answer = self._decided(channel)
         try:
             session.answer_with(answer.variables, self._deadline_s)

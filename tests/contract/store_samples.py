@@ -54,6 +54,8 @@ def a_call(**fields: Any) -> Call:
         "callee": CALLEE,
         "caller_region": SHENZHEN,
         "callee_region": UNKNOWN_REGION,
+        "rated_caller": CALLER,
+        "rated_caller_region": SHENZHEN,
         "created_us": NOW_US,
     }
     return Call(**{**defaults, **fields})

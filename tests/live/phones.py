@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from programs import find
 
 SCENARIOS = ROOT / "contrib" / "sipp"
 CUSTOMER_HOST = "127.0.0.1"
+PBX_HOST = "127.0.0.3"
 MEDIA_PORTS = itertools.count(26_000, 10)
 SIPP_TIMEOUT_S = 90
 
@@ -65,6 +67,13 @@ class Phone:
         """Wait until its calls have gone exactly as the scenario says."""
         code = self._process.wait(timeout_s)
         assert code == 0, f"SIPp exit code {code}:\n{self._errors()}"
+
+    def received(self, status: int) -> int:
+        """How many responses of this SIP status its calls got; known when it is done."""
+        counters = re.findall(
+            rf"^ +{status} <-+ +(?:E-RTD\d )?(\d+) ", self._log.read_text(), re.MULTILINE
+        )
+        return sum(map(int, counters))
 
     def stop(self) -> None:
         if self._process.poll() is None:

@@ -50,7 +50,9 @@ def test_injected_text_changes_no_account(accounts, lab, phones, measured):
     cdrs = accounts.wait_for_cdrs("evil", count)
     assert accounts.cdrs(VICTIM) == []
     assert accounts.account(VICTIM)["balance_micros"] == 3_000_000
-    assert all(cdr["charge_micros"] == cdr["billed_s"] * 10_000 > 0 for cdr in cdrs)
+    legs = {leg.uuid: leg for leg in lab.witness.legs()}
+    assert [cdr["billed_s"] for cdr in cdrs] == [legs[cdr["uuid"]].whole_seconds for cdr in cdrs]
+    assert all(cdr["charge_micros"] == cdr["billed_s"] * 10_000 for cdr in cdrs)
     assert accounts.pid == daemon
     measured("caller injection: calls on the victim's account", f"0 of {count}")
 

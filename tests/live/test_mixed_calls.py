@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 from phones import CARRIER_HOST, Dial
@@ -35,19 +36,24 @@ def test_200_mixed_calls_are_billed_as_the_switch_recorded_them(billing, lab, ph
     billing.number("4001000004", "mixed", agent.format("1000"))
     assert len(OUTBOUND) + len(TO_400) + len(ORIGINATED) == 200
 
-    customers = phones.place(OUTBOUND, per_s=12)
-    carrier = phones.place(TO_400, host=CARRIER_HOST, per_s=6)
+    customers = phones.place(OUTBOUND, per_s=8)
+    carrier = phones.place(TO_400, host=CARRIER_HOST, per_s=4)
     for number in ORIGINATED:
         lab.api(
             "bgapi originate {fsbilling_account=mixed,fsbilling_service=outbound,"
             f"ignore_early_media=true}}sofia/gateway/carrier/{number} &park"
         )
+        time.sleep(0.5)
     customers.done()
     carrier.done()
     lab.wait_until_idle()
     cdrs = billing.wait_for_cdrs("mixed", 200)
 
     legs = {leg.uuid: leg for leg in lab.witness.legs() if leg.account == "mixed"}
+    # On a machine that is short of time a hook may miss its deadline: such a call never started.
+    missed = [cdr for cdr in cdrs if _verdict(lab, cdr["uuid"]) == "unavailable"]
+    assert all(cdr["charge_micros"] == 0 for cdr in missed)
+    cdrs = [cdr for cdr in cdrs if cdr not in missed]
     assert {cdr["uuid"] for cdr in cdrs} == set(legs)
     wrong = [
         (cdr["uuid"], cdr["duration_us"], leg.duration_us)
@@ -63,4 +69,9 @@ def test_200_mixed_calls_are_billed_as_the_switch_recorded_them(billing, lab, ph
 
     causes = Counter(cdr["hangup_cause"] for cdr in cdrs)
     measured("200 mixed calls: CDRs that differ from mod_json_cdr", f"{len(wrong)} of {len(cdrs)}")
+    measured("200 mixed calls: hooks that missed their deadline", len(missed))
     measured("200 mixed calls: talked", f"{talked_s} s; {dict(causes)}")
+
+
+def _verdict(lab, uuid: str) -> str:
+    return lab.witness.leg(uuid).variables.get("fsbilling_verdict", "")

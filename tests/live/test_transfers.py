@@ -101,6 +101,28 @@ def test_an_attended_transfer_bills_both_carrier_legs_to_their_end(
     billing.assert_ledger_adds_up(payer)
 
 
+def test_a_transfer_while_it_rings_bills_the_carrier_leg_from_its_answer(
+    billing, lab, phones, payer
+):
+    consult = phones.place(
+        [Dial("13400000150", user=USER, mode="wait")], call_id="consult-2@127.0.0.1"
+    )
+    wait_for(lambda: billing.live(payer), "the consultation call")
+    refer_to = (
+        "sip:13400000150@127.0.0.1?Replaces=consult-2%40127.0.0.1%3Bto-tag%3Dx%3Bfrom-tag%3Dy"
+    )
+    _transfers(phones, "13400003400", refer_to).done()
+    lab.wait_until_idle()
+    consult.stop()
+    cdrs = {cdr["callee_dialled"]: cdr for cdr in billing.wait_for_cdrs(payer, 2)}
+    late = cdrs["13400000150"]
+    carrier = _carrier_leg(lab, late)
+    assert _leg(lab, late["uuid"]).answered_us == 0
+    assert (late["last_leg_uuid"], late["duration_us"]) == (carrier.uuid, carrier.duration_us)
+    assert late["billed_s"] == carrier.whole_seconds > 1
+    billing.assert_ledger_adds_up(payer)
+
+
 def test_an_agent_s_blind_transfer_keeps_billing_the_caller_s_leg(billing, lab, phones, payer):
     cdr = _agent_transfers(
         billing, lab, phones, payer=payer, number="4004000001", refer_to="sip:agent0000@127.0.0.1"

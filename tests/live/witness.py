@@ -57,7 +57,7 @@ class Witness:
 
 def _leg(path: Path) -> Leg | None:
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(path.read_text(errors="replace"))
     except ValueError:  # the switch is writing it at this moment
         return None
     variables = record["variables"]

@@ -5,6 +5,7 @@ from world import CENT_A_SECOND, SWITCH, S
 
 from fsbilling.calls.cdr import EndSource, HungUpBy
 from fsbilling.credit.account import Mode
+from fsbilling.errors import StoreError
 from fsbilling.rating.rate import Rate
 from fsbilling.sim.plan import Outcome, Service, Transfer
 from fsbilling.store import accounts
@@ -267,3 +268,28 @@ def test_a_400_number_reached_from_an_ivr_is_paid_for_from_there(world):
     world.run(2)
     session = world.daemon.meter.session((SWITCH, channel))
     assert session.answered_us
+
+
+def test_a_call_refused_because_sql_was_away_has_its_cdr_when_sql_is_back(world):
+    world.open_for_business()
+    reception = world.daemon.reception
+    away, here = Away(), world.daemon.reception._authoriser._db
+    reception._authoriser._db = away
+    uuid = world.call()
+    world.run(5)
+    assert uuid not in world.sim.channels
+    assert world.cdrs(uuid) == []
+    reception._authoriser._db = here
+    reception.unrecorded.write()
+    record = world.cdr(uuid)
+    assert (record.refusal, record.hangup_cause) == ("unavailable", "NORMAL_TEMPORARY_FAILURE")
+    assert len(reception.unrecorded) == 0
+
+
+class Away:
+    """A database that does not answer."""
+
+    def read(self):
+        raise StoreError("away")
+
+    write = read

@@ -83,6 +83,8 @@ def hold_a_call(shell, *, answered_us=0, leg_uuid=UUID) -> None:
             callee=normalise("13800138000"),
             caller_region=UNKNOWN_REGION,
             callee_region=UNKNOWN_REGION,
+            rated_caller=normalise(""),
+            rated_caller_region=UNKNOWN_REGION,
             created_us=1,
         )
         hold = holds.Hold(

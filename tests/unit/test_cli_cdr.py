@@ -104,7 +104,7 @@ def test_quotes_and_commas_survive_the_export(shell, written):
 
 
 def test_an_export_of_many_pages_has_every_row_once(shell, written, monkeypatch):
-    monkeypatch.setattr("fsbilling.cli.cdr.PAGE_ROWS", 2)
+    monkeypatch.setattr("fsbilling.store.cdr_pages.PAGE_ROWS", 2)
     for count in (4, 5):
         written(*(record(n) for n in range(1 if count == 4 else 5, count + 1)))
         uuids = [row["uuid"] for row in exported(shell)]

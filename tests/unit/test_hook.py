@@ -159,14 +159,27 @@ def test_giant_headers_are_cut_off_in_bounded_memory(call, billing):
 
 
 def test_beyond_the_bound_a_call_is_refused_at_once(hook, billing):
+    decide = Event()
+    billing.decide = lambda _channel: decide.wait() and ALLOWED
     waiting = [DialplanCall(hook.port) for _ in range(3)]
     for call in waiting:
-        call.expect(b"connect\n\n")
+        call.introduce()
+    wait_until(lambda: len(billing.asked) == 3)
     late = DialplanCall(hook.port)
     assert late.is_closed(within_s=DEADLINE_MS / 1_000 / 3)
+    decide.set()
     for call in waiting:
         call.sock.close()
     wait_until(lambda: _answered(hook), within_s=2)
+
+
+def test_beyond_the_bound_the_longest_silent_peer_gives_way(hook, billing):
+    silent = [DialplanCall(hook.port) for _ in range(3)]
+    for call in silent:
+        call.expect(b"connect\n\n")
+    assert _answered(hook)
+    assert silent[0].is_closed(within_s=DEADLINE_MS / 1_000 / 3)
+    assert not silent[2].is_closed(within_s=0.01)
 
 
 def _answered(hook):

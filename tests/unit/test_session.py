@@ -34,6 +34,8 @@ def ringing(*, granted_s=15, reserve_s=600, pace=PACE):
         callee=number,
         caller_region=UNKNOWN_REGION,
         callee_region=UNKNOWN_REGION,
+        rated_caller=number,
+        rated_caller_region=UNKNOWN_REGION,
         created_us=ANSWER - 5 * S,
     )
     terms = Terms(tariff="std", version=1, rate=Rate(rate_micros_per_min=600_000))
@@ -256,13 +258,20 @@ def test_a_leg_nobody_knows_about_is_asked_for_again_and_cut_when_the_paid_secon
     assert commands == [do.WakeAt(ANSWER + 9_500_000)]
     _, commands = step(session, on.Woken(ANSWER + 9_500_000))
     assert commands == [do.Follow(B_LEG)]
-    _, commands = step(session, on.Woken(ANSWER + 60 * S))
+    over_us = ANSWER + 60 * S
+    _, commands = step(session, on.Woken(over_us))
+    assert commands == [do.Follow(B_LEG)]
+    _, commands = step(session, on.LegUnknown(B_LEG, over_us))
+    assert commands == [do.WakeAt(over_us + session.pace.retry_us)]
+    session, commands = step(session, on.LegLives(B_LEG, over_us))
+    assert commands == [do.WakeAt(over_us)]
+    _, commands = step(session, on.Woken(over_us))
     assert commands[0] == do.Cut(B_LEG)
 
 
 def test_a_call_taken_up_again_sets_a_new_timer_before_removing_what_may_stand():
     session = msgspec.structs.replace(talking(), timer_seq=7)
-    session, commands = resume(session, A_LEG, ANSWER + 5 * S)
+    session, commands = resume(session, ANSWER + 5 * S)
     assert commands == [
         do.MoveTimer(ANSWER + 15 * S, 8, (7, 6)),
         do.WakeAt(ANSWER + 5 * S),
@@ -271,7 +280,7 @@ def test_a_call_taken_up_again_sets_a_new_timer_before_removing_what_may_stand()
 
 def test_a_ringing_call_taken_up_again_waits_for_its_answer():
     session = ringing()
-    assert resume(session, A_LEG, ANSWER) == (session, [])
+    assert resume(session, ANSWER) == (session, [])
 
 
 def test_the_source_of_an_end_is_kept():

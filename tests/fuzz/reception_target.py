@@ -1,0 +1,126 @@
+"""Events with any headers, while a call is live: no other account touched, none lost."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from fsbilling.sim.virtual_clock import EPOCH_US
+from fsbilling.switch.channel import Channel, ChannelEvent, is_uuid
+from fsbilling.switch.frame import parse_headers
+
+from .installation import ACME, SWITCH, VICTIM, installation, no_exception_logged
+
+MAX_BYTES = 2048
+CALL = "42a1d4a0-bf75-4287-ab9c-614e30a2479f"
+OTHER = "5353e3b2-0c5f-4d0c-8d79-8bfa2c5ff1cc"
+WORDS = (
+    b"Event-Name: CHANNEL_CREATE\n",
+    b"Event-Name: CHANNEL_ANSWER\n",
+    b"Event-Name: CHANNEL_HANGUP_COMPLETE\n",
+    b"Unique-ID: " + CALL.encode() + b"\n",
+    b"Unique-ID: " + OTHER.encode() + b"\n",
+    b"Event-Date-Timestamp: 1795281711064551\n",
+    b"Caller-Channel-Answered-Time: 1795281711064551\n",
+    b"Caller-Channel-Hangup-Time: 1795281721064551\n",
+    b"Call-Direction: outbound\n",
+    b"Caller-Destination-Number: 13800138000\n",
+    b"variable_fsbilling_account: acme\n",
+    b"variable_fsbilling_account: victim\n",
+    b"variable_fsbilling_call: " + CALL.encode() + b"\n",
+    b"variable_fsbilling_call: ",
+    b"variable_sip_h_X-FS-Refer-From: " + CALL.encode() + b"\n",
+    b"variable_originator: ",
+    b"variable_transfer_to: x\n",
+    b"variable_bridge_uuid: " + OTHER.encode() + b"\n",
+    b"variable_sip_hangup_disposition: send_bye\n",
+    b"variable_export_vars: ",
+    b"999999999999999999",
+    b"%0A",
+    b"%00",
+    b"\n\n",
+)
+MAX_EVENTS = 20
+HOUR_US = 3_600_000_000
+
+
+def seeds() -> Iterator[bytes]:
+    mine = f"Unique-ID: {CALL}\nvariable_fsbilling_account: acme\n"
+    answered = "Caller-Channel-Answered-Time: 1795281711064551\n"
+    ended = f"{answered}Caller-Channel-Hangup-Time: 1795281721064551\n"
+    yield (
+        f"Event-Name: CHANNEL_ANSWER\n{mine}{answered}\n"
+        f"Event-Name: CHANNEL_HANGUP_COMPLETE\n{mine}{ended}"
+    ).encode()
+    yield (
+        f"Event-Name: CHANNEL_CREATE\nUnique-ID: {OTHER}\nCall-Direction: outbound\n"
+        "variable_fsbilling_account: victim\nCaller-Destination-Number: 13800138000\n"
+    ).encode()
+    yield (
+        f"Event-Name: CHANNEL_CREATE\nUnique-ID: {OTHER}\nCall-Direction: outbound\n"
+        f"variable_sip_h_X-FS-Refer-From: {CALL}\n"
+    ).encode()
+    yield b"Event-Name: CHANNEL_CREATE\nUnique-ID: all\nvariable_fsbilling_account: acme\n"
+    yield (
+        f"Event-Name: CHANNEL_HANGUP_COMPLETE\n{mine}{ended}variable_transfer_to: x\n"
+        f"variable_bridge_uuid: {OTHER}\n\nEvent-Name: CHANNEL_HANGUP_COMPLETE\n"
+        f"Unique-ID: {OTHER}\nvariable_fsbilling_call: {CALL}\nvariable_fsbilling_account: acme\n"
+    ).encode()
+
+
+def check(data: bytes) -> None:
+    """Authorise a call of acme's, let the events happen, and a while pass."""
+    here = installation()
+    here.world.clock.move_to(EPOCH_US)
+    blocks = itertools.islice(re.split(rb"\n\n+", data), MAX_EVENTS)
+    events = [ChannelEvent.of(parse_headers(block)) for block in blocks]
+    payers = {ACME} | {payer for event in events if (payer := _named_payer(event))}
+    try:
+        with no_exception_logged():
+            here.daemon.reception.answer(_live_call())
+            for event in events:
+                here.daemon.reception.on_event(SWITCH, event)
+                assert here.live_accounts() <= payers
+            for _ in range(5):
+                due_us = here.daemon.next_due_us() or EPOCH_US
+                here.world.clock.move_to(min(due_us, EPOCH_US + HOUR_US))
+                here.daemon.advance_to(here.world.clock.now_us())
+        here.check_books(payers & {ACME, VICTIM})
+        here.check_commands()
+        _check_settled()
+    finally:
+        here.reset()
+
+
+def _live_call() -> Channel:
+    return Channel(
+        {
+            "Unique-ID": CALL,
+            "Call-Direction": "inbound",
+            "Caller-Destination-Number": "13800138000",
+            "Caller-Channel-Created-Time": "1795281711064551",
+            "variable_sip_auth_username": "1001",
+            "variable_fsbilling_service": "outbound",
+        }
+    )
+
+
+def _named_payer(event: ChannelEvent) -> str:
+    """Name whom the operator's own originate names: nobody else may start to pay by an event."""
+    channel = event.channel
+    originates = (
+        event.name == "CHANNEL_CREATE"
+        and channel.direction == "outbound"
+        and is_uuid(channel.header("Unique-ID"))
+    )
+    return channel.variable("fsbilling_account") if originates else ""
+
+
+def _check_settled() -> None:
+    """Each call is billed once or still held, never both, and never above its hold."""
+    here = installation()
+    with here.world.db.read() as conn:
+        billed = list(conn.exec_driver_sql("SELECT uuid FROM cdr").scalars())
+    assert len(billed) == len(set(billed))
+    assert not {hold.call.uuid for hold in here.world.holds()} & set(billed)

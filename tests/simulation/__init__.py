@@ -1,0 +1,23 @@
+"""Deterministic simulation: the real use cases under every fault, from one seed.
+
+    python -m tests.simulation --seed 123          replay one run, with all that happened in it
+    python -m tests.simulation --seconds 600       as many seeds as fit (make soak)
+
+`play.play(seed)` is one run. The switch is `fsbilling.sim`, the store a real SQLite in memory,
+time is virtual, and every `fsbilling.billing` use case is wired as `fsbilling/daemon.py` does.
+
+What can really happen, and so happens here (`weather`):
+
+- A daemon is killed at any await: before or after any SQL transaction or switch command; or it
+  hangs (SIGSTOP) and goes on later with what it knew. Another life follows.
+- SQL fails before its commit, or after it with the outcome unknown; is away for a while; is slow.
+- The link is down for a while. Events of that time are lost; they are never repeated, as
+  FreeSWITCH keeps none for a client that is away, and TCP doubles none. One connection keeps
+  their order, but they may be late, and what a command on the other connection tells may be
+  newer. So "doubled and reordered" can only mean: an end that an event and a sweep both tell.
+- A command is executed and its answer lost, or lost before it was executed.
+- FreeSWITCH restarts: calls and timers are gone without a word.
+- The daemon's machine has another time than the switch, and its clock is set in mid-run.
+
+Two daemons on one switch are not played: nothing promises that yet.
+"""

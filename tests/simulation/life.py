@@ -1,0 +1,175 @@
+"""One life of a daemon: the use cases wired and kept going as `fsbilling/daemon.py` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from fsbilling import daemon as real
+from fsbilling import rounds
+from fsbilling.billing.attempt import NumberPlan
+from fsbilling.billing.authorise import Authoriser
+from fsbilling.billing.meter import Meter
+from fsbilling.billing.reception import Reception
+from fsbilling.billing.recover import Recovery
+from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.unrecorded import Unrecorded
+from fsbilling.billing.warning import WarningSound
+from fsbilling.clock import US_PER_S as S
+from fsbilling.config import Config
+from fsbilling.errors import FsbillingError, StoreError, SwitchError
+from fsbilling.store.engine import Database
+from fsbilling.switch.channel import Channel
+from fsbilling.switch.node import Node
+
+from .doors import Fate, Link, SqlDoor
+from .hub import Flag, Process
+
+if TYPE_CHECKING:
+    from .node import SimNode
+
+CONFIG = Config()
+PACE = real.pace_of(CONFIG.metering)
+HOOK_DEADLINE_US = CONFIG.hook.deadline_ms * 1_000
+
+
+class Life:
+    """All that a daemon knows beyond SQL; it dies with its process."""
+
+    def __init__(self, node: SimNode, db: Database, book: TariffBook, fate: Fate) -> None:
+        self.process: Process = fate.process
+        self._node = node
+        self._fate = fate
+        door = SqlDoor(db, fate, node.sql)
+        self.link = Link(node, fate, on_up=self._on_up, on_down=self._on_down)
+        nodes = {node.name: Node(node.name, self.link.api)}
+        metering = CONFIG.metering
+        self._alarm_set = Flag(self.process)
+        self._is_to_take_up = self._is_in_doubt = False
+        self.meter = Meter(
+            door,
+            nodes,
+            clock=node.steady_clock,
+            pace=PACE,
+            slice_s=metering.slice_s,
+            warning=WarningSound(metering.warn_sound),
+            spawn=self.process.spawn,
+            on_alarm_set=self._alarm_set.set,
+        )
+        authoriser = Authoriser(
+            door,
+            book,
+            clock=node.machine_clock,
+            pace=PACE,
+            first_slice_s=metering.first_slice_s,
+        )
+        self._reception = Reception(
+            authoriser,
+            self.meter,
+            nodes,
+            plan=NumberPlan(emergency=CONFIG.numbering.emergency),
+            node_of_core=lambda _core: node.name,
+            unrecorded=Unrecorded(door),
+            on_doubt=self._look_soon,
+        )
+        self._nodes = nodes
+        self._recovery = Recovery(
+            door,
+            self.meter,
+            nodes,
+            witnesses=node.witnesses,
+            clock=node.steady_clock,
+            on_unheld=self._reception.on_unheld,
+        )
+        self.link.listen(lambda event: self._reception.on_event(node.name, event))
+        for job in (
+            self._wake_calls,
+            self._sweep_regularly,
+            self._feel_the_pulse,
+            self._write_refusals,
+        ):
+            self.process.spawn(job)
+
+    def decide(self, channel: Channel) -> Mapping[str, str]:
+        """What `HookServer._decided` answers: whatever breaks, the dialplan fails closed."""
+        try:
+            return self._reception.answer(channel)
+        except Exception as fault:  # noqa: BLE001 -- as in the hook's server
+            self._node.surprise(fault)
+            return {}
+
+    def abandoned(self, channel: Channel) -> None:
+        try:
+            self._reception.abandoned(channel)
+        except Exception as fault:  # noqa: BLE001 -- as in the hook's server
+            self._node.surprise(fault)
+
+    def _on_up(self) -> None:
+        self._is_to_take_up = True
+        if self._sweep():
+            self.process.spawn(self._look_again)
+
+    def _on_down(self) -> None:
+        self.meter.lost(self._node.name)
+
+    def _look_soon(self, _switch: str) -> None:
+        if not self._is_in_doubt:
+            self._is_in_doubt = True
+            self.process.spawn(self._resolve_doubt)
+
+    def _resolve_doubt(self) -> None:
+        self.process.sleep(rounds.SECOND_LOOK_S * S)
+        self._is_in_doubt = False
+        if self._sweep():
+            self._look_again()
+
+    def _write_refusals(self) -> None:
+        while True:
+            self.process.sleep(real.REFUSALS_S * S)
+            try:
+                self._reception.unrecorded.write()
+            except StoreError:
+                continue
+
+    def _look_again(self) -> None:
+        self.process.sleep(rounds.SECOND_LOOK_S * S)
+        self._sweep()
+
+    def _sweep(self) -> int:
+        take_up = self._is_to_take_up
+        try:
+            self._nodes[self._node.name].core_uuid()
+            missed = self._recovery.sweep(self._node.name, take_up=take_up)
+        except FsbillingError as fault:
+            self._node.tell(f"sweep without an answer: {fault}")
+            return int(take_up)
+        self._is_to_take_up = False
+        return missed
+
+    def _sweep_regularly(self) -> None:
+        while True:
+            self.process.sleep(CONFIG.metering.poll_s * S)
+            if self.link.is_up and self._sweep():
+                self._look_again()
+
+    def _feel_the_pulse(self) -> None:
+        while True:
+            self.process.sleep(rounds.PULSE_S * S)
+            if not self.link.is_up:
+                continue
+            try:
+                self._nodes[self._node.name].core_uuid()
+            except SwitchError:
+                continue
+            self.meter.heard(self._node.name)
+
+    def _wake_calls(self) -> None:
+        clock = self._node.steady_clock
+        while True:
+            self._alarm_set.clear()
+            now_us = clock.now_us()
+            self.meter.wake_due(now_us)
+            next_us = self.meter.alarms.next_us()
+            idle_us = round(real.IDLE_S * S)
+            pause_us = idle_us if next_us is None else max(next_us - now_us, 0)
+            self._alarm_set.wait(min(pause_us, idle_us))

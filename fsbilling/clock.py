@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 US_PER_S = 1_000_000
 
@@ -47,6 +48,12 @@ def format_us(at_us: int) -> str:
     """Write a moment as ISO 8601 in the machine's time zone, to the second."""
     moment = datetime.fromtimestamp(at_us // US_PER_S, tz=UTC)
     return moment.astimezone().isoformat(timespec="seconds")
+
+
+def local_month(at_us: int, zone: str) -> str:
+    """Write the month of a moment, such as `2026-11`, in a time zone (an IANA name)."""
+    moment = datetime.fromtimestamp(at_us // US_PER_S, tz=UTC)
+    return moment.astimezone(ZoneInfo(zone)).strftime("%Y-%m")
 
 
 def parse_us(text: str) -> int:

@@ -77,7 +77,8 @@ class Daemon:
             max_bytes=config.journal.max_mb * 1_000_000,
             run=in_a_thread,
         )
-        self._settler = Settler(self.db, self._clock, self._journal)
+        self._book = TariffBook(self.db, breathe=partial(gevent.sleep, 0))
+        self._settler = Settler(self.db, self._book, self._clock, self._journal)
         self._duty = Duty(
             switch_lock(self.db, [switch.name for switch in config.switches]),
             begin=self._begin,
@@ -91,11 +92,11 @@ class Daemon:
         self._alarm_set = Event()
         self._stop = Event()
         self._greenlets = Pool()
-        self._book = TariffBook(self.db)
         self._unrecorded = Unrecorded(self.db)
         pace = pace_of(config.metering)
         self.meter = Meter(
             self.db,
+            self._book,
             self._nodes,
             clock=self._clock,
             pace=pace,
@@ -154,8 +155,8 @@ class Daemon:
 
         Raises FsbillingError or OSError.
         """
+        self._refresh_book()
         self._settler.play()
-        self._book.refresh()
         self._load_regions()
         self._greenlets.add(self._watchdog.start())
         for loop in (
@@ -201,7 +202,7 @@ class Daemon:
     def reload(self) -> None:
         """Reread tariffs and regions, and those settings that can change while calls live."""
         try:
-            self._book.refresh()
+            self._refresh_book()
             self._load_regions()
         except StoreError as fault:
             log.error("reload failed; what was known stays in use", fault=str(fault))
@@ -296,9 +297,13 @@ class Daemon:
         while True:
             gevent.sleep(TARIFF_REFRESH_S)
             try:
-                self._book.refresh()
+                self._refresh_book()
             except StoreError as fault:
                 log.warning("tariffs not refreshed", fault=str(fault))
+
+    def _refresh_book(self) -> None:
+        self._book.refresh()
+        self._book.make_ready(self._clock.now_us())
 
     def _play_journal(self) -> None:
         while True:

@@ -22,12 +22,13 @@ from fsbilling.credit.account import Mode
 from fsbilling.errors import Refused, StoreError, SwitchError
 from fsbilling.numbering.region import Region
 from fsbilling.numbering.region_table import RegionTable
+from fsbilling.rating.plan import PLAIN
 from fsbilling.rating.rate import Rate
 from fsbilling.sim.hook import asking
 from fsbilling.sim.plan import CallPlan, Service
 from fsbilling.sim.switch import SimSwitch
 from fsbilling.sim.virtual_clock import EPOCH_US, VirtualClock
-from fsbilling.store import accounts, cdrs, directory, entries, holds, tariffs
+from fsbilling.store import accounts, cdrs, directory, entries, holds, tariffs, usages
 from fsbilling.store.engine import Database
 from fsbilling.store.journal import Journal
 from fsbilling.switch.channel import Channel, ChannelEvent
@@ -46,9 +47,9 @@ class Daemon:
     def __init__(self, world: World) -> None:
         self._world = world
         nodes = {SWITCH: Node(SWITCH, world.api)}
-        book = TariffBook(world.sql)
+        self.book = book = TariffBook(world.sql)
         book.refresh()
-        self.settler = Settler(world.sql, world.clock, world.journal)
+        self.settler = Settler(world.sql, book, world.clock, world.journal)
         authoriser = Authoriser(
             world.sql,
             book,
@@ -60,6 +61,7 @@ class Daemon:
         authoriser.regions = RegionTable.from_rows(REGIONS)
         self.meter = Meter(
             world.sql,
+            book,
             nodes,
             clock=world.clock,
             pace=PACE,
@@ -118,11 +120,11 @@ class SqlDoor:
 class World:
     """A switch, a database and, most of the time, a daemon."""
 
-    def __init__(self, db: Database, *, seed: int = 1) -> None:
+    def __init__(self, db: Database, *, seed: int = 1, now_us: int = EPOCH_US) -> None:
         self.db = db
         self.sql = SqlDoor(db)
         self.journal: Journal | None = None
-        self.clock = VirtualClock()
+        self.clock = VirtualClock(now_us)
         self.witnesses = {}
         self.link_is_up = True
         self.commands: list[str] = []
@@ -132,16 +134,27 @@ class World:
         self.sim.listen(self._event, variable="fsbilling_account")
         self.daemon: Daemon | None = None
 
-    def open_for_business(self, *, rates=(CENT_A_SECOND,), credit="1.00", **account) -> None:
+    def open_for_business(
+        self, *, rates=(CENT_A_SECOND,), plan=PLAIN, credit="1.00", **account
+    ) -> None:
         """A tariff for both services, the prepaid account acme, its number and its line."""
         with self.db.write() as conn:
-            tariffs.import_version(
-                conn, "std", list(rates), valid_from_us=0, source="test", at_us=EPOCH_US
-            )
+            self.add_tariff(conn, rates, plan)
             self.add_account(conn, "acme", credit, **account)
             assert directory.add_number(conn, "4001234567", "acme", "user/1001") is None
             assert directory.add_line(conn, "user", "1001", "acme") is None
         self.daemon = Daemon(self)
+
+    def add_tariff(self, conn, rates, plan=PLAIN, valid_from_us=0):
+        tariffs.import_version(
+            conn,
+            "std",
+            list(rates),
+            plan=plan,
+            valid_from_us=valid_from_us,
+            source="test",
+            at_us=EPOCH_US,
+        )
 
     def add_account(self, conn, code, credit, *, mode=Mode.PREPAID, credit_limit_micros=0):
         added = accounts.add(
@@ -227,6 +240,16 @@ class World:
     def account(self, code="acme"):
         with self.db.read() as conn:
             return accounts.find(conn, code)
+
+    def usage(self, code="acme", month="2026-11"):
+        with self.db.read() as conn:
+            return usages.find(conn, accounts.find(conn, code).account_id, "std", month)
+
+    def entries(self, kind, code="acme"):
+        """The account's entries of a kind, the oldest first."""
+        with self.db.read() as conn:
+            posted = entries.entries(conn, code, limit=1_000)
+        return [entry for entry in reversed(posted) if entry.kind == kind]
 
     def cdrs(self, uuid=None):
         with self.db.read() as conn:

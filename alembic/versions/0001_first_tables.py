@@ -1,4 +1,4 @@
-"""The first tables: accounts, ledger, holds, CDRs, tariffs, numbers, lines, regions."""
+"""The first tables: accounts, usage, ledger, holds, CDRs, tariffs, numbers, lines, regions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ ASKED_FOR = sa.text("kind IN ('topup', 'adjustment')")
 def upgrade() -> None:
     _tariffs()
     _accounts()
+    _usage()
     _ledger()
     _holds()
     _cdrs()
@@ -55,6 +56,7 @@ def _tariffs() -> None:
         *_int("row_count"),
         *_text("source"),
         *_big("imported_us"),
+        *_text("plan"),
         sa.UniqueConstraint("tariff", "version"),
     )
     op.create_index(None, "tariff_version", ["tariff", "valid_from_us"])
@@ -62,10 +64,13 @@ def _tariffs() -> None:
         "rate",
         sa.Column("id", BIG, primary_key=True),
         sa.Column("version_id", BIG, sa.ForeignKey("tariff_version.id"), nullable=False),
-        *_text("origin", "destination"),
-        *_big("rate_micros_per_min", "connect_fee_micros"),
+        *_text("origin", "destination", "callee_kind", "relation", "band"),
+        *_int("level_from"),
+        *_big("rate_micros_per_min", "rate_micros_per_hour"),
+        *_big("connect_fee_micros", "per_call_micros"),
         *_int("first_increment_s", "next_increment_s", "grace_s"),
         *_big("min_charge_micros", "max_charge_micros"),
+        sa.Column("in_package", sa.Boolean(), nullable=False),
         *_text("note"),
     )
     op.create_index(None, "rate", ["version_id"])
@@ -98,6 +103,18 @@ def _accounts() -> None:
         _account_id(primary_key=True),
         sa.Column("service", sa.Text(), primary_key=True),
         sa.Column("tariff", sa.Text(), sa.ForeignKey("tariff.name"), nullable=False),
+    )
+
+
+def _usage() -> None:
+    op.create_table(
+        "usage",
+        _account_id(primary_key=True, autoincrement=False),
+        sa.Column("tariff", sa.Text(), primary_key=True),
+        sa.Column("month", sa.Text(), primary_key=True),
+        *_big("billed_s", "calls", "package_s", "included_s", "included_held_s"),
+        sa.CheckConstraint("included_s >= 0 AND included_held_s >= 0", name="included"),
+        sa.CheckConstraint("included_s + included_held_s <= package_s", name="no_overuse"),
     )
 
 
@@ -153,11 +170,14 @@ def _holds() -> None:
         _account_id(),
         *_big("amount_micros"),
         *_int("granted_s"),
+        *_text("tariff", "month"),
+        *_int("included_s"),
         *_text("leg_uuid"),
         *_big("authorised_us", "answered_us", "seen_us"),
         *_int("timer_seq"),
         *_text("call", "terms"),
         sa.CheckConstraint("amount_micros >= 0", name="amount"),
+        sa.CheckConstraint("included_s >= 0", name="included"),
     )
     op.create_index(None, "hold", ["account_id"])
 
@@ -177,16 +197,19 @@ def _cdrs() -> None:
         *_party("rated_caller"),
         *_big("created_us", "progress_us", "answered_us", "ended_us"),
         *_text("end_source"),
-        *_big("duration_us", "billed_s", "charge_micros", "waived_micros"),
+        *_big("duration_us", "billed_s", "included_s", "charge_micros", "waived_micros"),
         *_text("tariff"),
         *_int("tariff_version"),
         *_big("rate_id", "price_micros_per_min"),
         *_text("explanation", "refusal", "hangup_cause", "sip_cause", "hung_up_by"),
         *_text("switch", "uuid", "core_uuid", "last_leg_uuid"),
+        *_text("rated_callee_kind", "month"),
+        *_big("used_s", "used_calls"),
         *_int("revision"),
         sa.UniqueConstraint("switch", "uuid"),
     )
     op.create_index(None, "cdr", ["account", "created_us"])
+    op.create_index(None, "cdr", ["account", "tariff", "month"])
     op.create_index(None, "cdr", ["created_us"])
     op.create_index(None, "cdr", ["uuid"])
     op.create_table(
@@ -194,7 +217,7 @@ def _cdrs() -> None:
         sa.Column("switch", sa.Text(), primary_key=True),
         sa.Column("uuid", sa.Text(), primary_key=True),
         sa.Column("revision", sa.Integer(), primary_key=True, autoincrement=False),
-        *_big("billed_s", "charge_micros", "waived_micros"),
+        *_big("billed_s", "included_s", "charge_micros", "waived_micros"),
         *_text("tariff"),
         *_int("tariff_version"),
         *_big("rate_id", "price_micros_per_min"),

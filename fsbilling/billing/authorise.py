@@ -8,24 +8,26 @@ import msgspec
 from sqlalchemy import Connection
 
 from fsbilling.billing.attempt import Attempt
-from fsbilling.billing.objection import objection, tariff_of
+from fsbilling.billing.month import open_month
+from fsbilling.billing.objection import no_credit, objection, tariff_of
 from fsbilling.billing.payer import Payer, find_payer
 from fsbilling.billing.resume import session_of
-from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.target import callee_kind
+from fsbilling.billing.tariff_book import TariffBook, terms_of
 from fsbilling.calls.call import SERVICE_400, Call
 from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.pace import Pace
+from fsbilling.calls.parties import parties
 from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import refused_cdr
 from fsbilling.clock import Clock
 from fsbilling.credit.account import Account
-from fsbilling.credit.slice import next_grant
+from fsbilling.credit.slice import first_grant
 from fsbilling.errors import Refused, StoreError
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import UNKNOWN_REGION, Region
 from fsbilling.numbering.region_table import RegionTable
-from fsbilling.rating.table import Party
-from fsbilling.rating.terms import Terms
+from fsbilling.rating.tariff import Tariff
 from fsbilling.store import accounts, cdrs, holds
 from fsbilling.store.engine import Database
 
@@ -100,30 +102,24 @@ class Authoriser:
                 return Authorised(None, payer.target)
             # A transferred leg shows the number it was dialled as, not who pays for the call.
             attempt = msgspec.structs.replace(attempt, caller=payer.paid_call.caller)
-        terms = self.quote(attempt, payer.account)
-        if isinstance(terms, Refused):
-            return self._refuse(attempt, payer.account.code, terms)
+        tariff = self._tariff(attempt, payer)
+        if isinstance(tariff, Refused):
+            return self._refuse(attempt, payer.account.code, tariff)
         with self._db.write() as conn:
-            verdict = self._hold(conn, attempt, payer, terms)
+            verdict = self._hold(conn, attempt, payer, tariff)
         if isinstance(verdict, Refused):
             return self._refuse(attempt, payer.account.code, verdict)
         return verdict
 
-    def quote(self, attempt: Attempt, account: Account) -> Terms | Refused:
-        """Say on which terms the attempt would be priced, without holding anything."""
-        tariff = tariff_of(account, attempt.service)
-        if isinstance(tariff, Refused):
-            return tariff
-        caller, callee = attempt.rated_caller, attempt.callee
-        return self._book.terms(
-            tariff, self._party(caller), self._party(callee), self._clock.now_us()
-        )
-
-    def _party(self, number: Number) -> Party:
-        return Party.of(number, self._region(number))
+    def _tariff(self, attempt: Attempt, payer: Payer) -> Tariff | Refused:
+        """Name the tariff before the account is locked: it may have to be read first."""
+        name = tariff_of(payer.account, attempt.service)
+        if isinstance(name, Refused):
+            return name
+        return self._book.tariff_at(name, self._clock.now_us())
 
     def _hold(
-        self, conn: Connection, attempt: Attempt, payer: Payer, terms: Terms
+        self, conn: Connection, attempt: Attempt, payer: Payer, tariff: Tariff
     ) -> Authorised | Refused:
         held = holds.find(conn, attempt.switch, attempt.uuid)
         if held is not None:
@@ -132,39 +128,58 @@ class Authoriser:
             # A Call-ID or an originate may choose the UUID; a second call has no CDR to go to.
             return Refused("uuid_used", f"a call with UUID {attempt.uuid} was billed before")
         account = accounts.lock(conn, payer.account.code)
-        now_us = self._clock.now_us()
         if account is None:
             return Refused("unknown_payer", f"account {payer.account.code} is gone")
-        refused = objection(account, terms, now_us)
-        if refused is not None:
-            return refused
-        grant = next_grant(
-            terms,
-            answered_us=now_us,
-            granted_s=0,
-            held_micros=0,
-            free_micros=account.free_micros,
-            live_calls=holds.count(conn, account.account_id) + 1,
-            slice_s=self._first_slice_s,
-        )
-        hold = holds.Hold(
-            call=self._call(attempt, account.code),
-            terms=terms,
-            account_id=account.account_id,
-            amount_micros=grant.held_micros,
-            granted_s=grant.granted_s,
-            leg_uuid=attempt.uuid,
-            authorised_us=now_us,
-            answered_us=0,
-            # The switch's own time: ours may be another.
-            seen_us=attempt.created_us,
-            timer_seq=0,
-        )
+        call = self._call(attempt, account.code, payer.target)
+        granted = self._first_hold(conn, call, account, tariff)
+        if isinstance(granted, Refused):
+            return granted
+        hold, reserve_s = granted
         if not holds.place(conn, hold):
             # The same channel asked twice at once, and the other answer was first.
             raise StoreError(f"call {attempt.uuid} is being authorised already")
         session = session_of(hold, self._pace)
-        return Authorised(msgspec.structs.replace(session, reserve_s=grant.reserve_s), payer.target)
+        return Authorised(msgspec.structs.replace(session, reserve_s=reserve_s), payer.target)
+
+    def _first_hold(
+        self, conn: Connection, call: Call, account: Account, tariff: Tariff
+    ) -> tuple[holds.Hold, int] | Refused:
+        """Price the call at the volume its month has now; with the hold goes its reserve."""
+        now_us = self._clock.now_us()
+        used = open_month(conn, account.account_id, tariff, now_us)
+        terms = terms_of(tariff, *parties(call), now_us, used.volume)
+        if isinstance(terms, Refused):
+            return terms
+        refused = objection(account, terms, now_us, used.included_free_s)
+        if refused is not None:
+            return refused
+        grant = first_grant(
+            terms,
+            now_us=now_us,
+            free_micros=account.free_micros,
+            live_calls=holds.count(conn, account.account_id) + 1,
+            slice_s=self._first_slice_s,
+            included_free_s=used.included_free_s,
+        )
+        if not grant.granted_s:
+            return no_credit(account)
+        hold = holds.Hold(
+            call=msgspec.structs.replace(
+                call, month=used.month, used_s=used.billed_s, used_calls=used.calls
+            ),
+            terms=terms,
+            account_id=account.account_id,
+            included_s=grant.included_s,
+            amount_micros=grant.held_micros,
+            granted_s=grant.granted_s,
+            leg_uuid=call.uuid,
+            authorised_us=now_us,
+            answered_us=0,
+            # The switch's own time: ours may be another.
+            seen_us=call.created_us,
+            timer_seq=0,
+        )
+        return hold, grant.reserve_s
 
     def _standing(self, attempt: Attempt, payer: Payer, held: holds.Hold) -> Authorised | Refused:
         """Answer for a channel that has its payer and its price already.
@@ -181,7 +196,7 @@ class Authoriser:
             "set fsbilling_leg before the hook, as dialplan/ does",
         )
 
-    def _call(self, attempt: Attempt, account: str) -> Call:
+    def _call(self, attempt: Attempt, account: str, target: str = "") -> Call:
         return Call(
             switch=attempt.switch,
             uuid=attempt.uuid,
@@ -196,6 +211,7 @@ class Authoriser:
             rated_caller=attempt.rated_caller,
             rated_caller_region=self._region(attempt.rated_caller),
             created_us=attempt.created_us,
+            rated_callee_kind=callee_kind(attempt.callee, target),
         )
 
     def _region(self, number: Number) -> Region:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fsbilling.billing.pricelist import Pricelist
 from fsbilling.billing.reprice import reprice
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import Cdr
 from fsbilling.errors import Refused
+from fsbilling.rating.tariff import Tariff
 from fsbilling.store.cdr_pages import Progress, answered_pages
 from fsbilling.store.cdrs import Selection
 from fsbilling.store.engine import Database
@@ -63,7 +63,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 def compare(
     db: Database,
-    pricelist: Pricelist,
+    tariff: Tariff,
     selection: Selection,
     on_progress: Progress | None = None,
 ) -> dict[str, Tally]:
@@ -71,7 +71,7 @@ def compare(
     tallies: dict[str, Tally] = {}
     for page in answered_pages(db, selection, on_progress):
         for _, cdr in page:
-            tallies.setdefault(cdr.account, Tally()).count(cdr, reprice(cdr, pricelist))
+            tallies.setdefault(cdr.account, Tally()).count(cdr, reprice(cdr, tariff))
     return dict(sorted(tallies.items()))
 
 
@@ -90,10 +90,10 @@ def offers(
     for page in answered_pages(db, selection, on_progress):
         # A page at a time for each table: the book keeps only so many of them in memory.
         for place, version in enumerate(versions):
-            pricelist = book.pricelist(version)
             for _, cdr in page:
+                tariff = book.tariff(version, cdr.answered_us)
                 of_service = tallies.setdefault(cdr.service, [Tally() for _ in versions])
-                of_service[place].count(cdr, reprice(cdr, pricelist))
+                of_service[place].count(cdr, reprice(cdr, tariff))
     return {
         service: _cheapest_first(versions, of_service)
         for service, of_service in sorted(tallies.items())

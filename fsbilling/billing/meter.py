@@ -20,6 +20,7 @@ from fsbilling.billing.renewal import renew
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.settler import Settler
 from fsbilling.billing.skew import Skew
+from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls import command as do
 from fsbilling.calls import event as on
@@ -45,6 +46,7 @@ class Meter:
     def __init__(
         self,
         db: Database,
+        book: TariffBook,
         nodes: Mapping[str, Node],
         *,
         clock: Clock,
@@ -56,7 +58,7 @@ class Meter:
         settler: Settler | None = None,
     ) -> None:
         self._db = db
-        self._settler = settler or Settler(db, clock)
+        self._settler = settler or Settler(db, book, clock)
         self._nodes = nodes
         self._clock = clock
         self._pace = pace
@@ -272,14 +274,15 @@ class Meter:
         )
         uuid, account = session.call.uuid, session.call.account
         match renewed:
-            case on.Renewed(granted_s=granted_s, held_micros=held_micros, reserve_s=reserve_s):
+            case on.Renewed():
                 log.debug(
                     "renewed",
                     call_uuid=uuid,
                     account=account,
-                    granted_s=granted_s,
-                    held_micros=held_micros,
-                    reserve_s=reserve_s,
+                    granted_s=renewed.granted_s,
+                    held_micros=renewed.held_micros,
+                    included_s=renewed.included_s,
+                    reserve_s=renewed.reserve_s,
                 )
             case on.RenewalUnknown():
                 log.error("renewal unknown", call_uuid=uuid, account=account)
@@ -302,6 +305,7 @@ class Meter:
                 caller=call.caller.dialled,
                 callee=call.callee.dialled,
                 billed_s=cdr.billed_s,
+                included_s=cdr.included_s,
                 duration_us=cdr.duration_us,
                 charge_micros=cdr.charge_micros,
                 hangup_cause=cdr.hangup_cause,

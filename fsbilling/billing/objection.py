@@ -20,12 +20,26 @@ def tariff_of(account: Account, service: str) -> str | Refused:
     return tariff
 
 
-def objection(account: Account, terms: Terms, at_us: int) -> Refused | None:
-    """Say why a call on these terms may not start at `at_us`: `suspended`, `no_credit`; or None."""
+def objection(
+    account: Account, terms: Terms, at_us: int, included_free_s: int = 0
+) -> Refused | None:
+    """Say why a call on these terms may not start at `at_us`: `suspended`, `no_credit`; or None.
+
+    `included_free_s` is what the month's package has left.
+    """
     if account.suspended:
         return Refused(
             "suspended", f"account {account.code} is suspended; fsbilling account resume"
         )
-    if not can_start(terms, answered_us=at_us, free_micros=account.free_micros):
-        return Refused("no_credit", f"account {account.code} has no free credit; top it up")
-    return None
+    starts = can_start(
+        terms,
+        answered_us=at_us,
+        free_micros=account.free_micros,
+        included_free_s=included_free_s,
+    )
+    return None if starts else no_credit(account)
+
+
+def no_credit(account: Account) -> Refused:
+    """Say that neither credit nor package pays for a first second."""
+    return Refused("no_credit", f"account {account.code} has no free credit; top it up")

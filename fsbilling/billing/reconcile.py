@@ -12,11 +12,13 @@ from fsbilling.billing.ending import left_by_transfer, read_ending
 from fsbilling.billing.exact import make_exact
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.settle import settle
+from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.call import SERVICE_400
 from fsbilling.calls.cdr import Cdr, EndSource
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S, Clock
+from fsbilling.errors import Refused
 from fsbilling.store import cdrs, holds
 from fsbilling.store.engine import Database
 from fsbilling.store.holds import Hold
@@ -70,10 +72,18 @@ class Reconciler:
     """
 
     def __init__(
-        self, db: Database, switch: str, clock: Clock, *, since_us: int = 0, apply: bool = False
+        self,
+        db: Database,
+        book: TariffBook,
+        switch: str,
+        clock: Clock,
+        *,
+        since_us: int = 0,
+        apply: bool = False,
     ) -> None:
         self.legs = 0
         self._db = db
+        self._book = book
         self._switch = switch
         self._clock = clock
         self._since_us = since_us
@@ -141,7 +151,7 @@ class Reconciler:
             session = session_of(hold, _NO_PACE)
             answered_us = session.answered_us or ending.answered_us
             session = msgspec.structs.replace(session, answered_us=answered_us)
-            settle(self._db, session, ending, now_us=self._clock.now_us())
+            settle(self._db, self._book, session, ending, now_us=self._clock.now_us())
             applied = True
         yield Difference(
             kind=Kind.UNSETTLED,
@@ -189,16 +199,17 @@ class Reconciler:
         ending = _end_of(last, cdr.service, witness)
         if ending is None:
             return
-        exact = None
+        exact: Cdr | Refused | None = None
         if self._apply:
-            exact = make_exact(self._db, cdr, ending, now_us=self._clock.now_us())
+            exact = make_exact(self._db, self._book, cdr, ending, now_us=self._clock.now_us())
+        refused = f" ({exact})" if isinstance(exact, Refused) else ""
         yield Difference(
             kind=Kind.ESTIMATE,
             uuid=cdr.uuid,
             account=cdr.account,
             here=_seconds(cdr.ended_us, cdr.answered_us),
-            there=_seconds(ending.ended_us, cdr.answered_us or ending.answered_us),
-            applied=exact is not None,
+            there=_seconds(ending.ended_us, cdr.answered_us or ending.answered_us) + refused,
+            applied=isinstance(exact, Cdr),
         )
 
 

@@ -6,26 +6,28 @@ from fsbilling.calls.event import RenewalUnknown, Renewed
 from fsbilling.calls.session import Session
 from fsbilling.credit.slice import next_grant
 from fsbilling.errors import StoreError
-from fsbilling.store import accounts, holds
+from fsbilling.store import accounts, holds, usages
 from fsbilling.store.engine import Database
 
 
 def renew(
     db: Database, session: Session, *, slice_s: int, now_us: int, seen_us: int
 ) -> Renewed | RenewalUnknown:
-    """Raise the hold by one slice of credit, or say that there is none.
+    """Raise the hold by one slice of package or credit, or say that there is none.
 
     `seen_us` is the call's last sign of life, kept beside the hold for the day it is missed.
 
     One transaction with the account's row locked, so that calls on other daemons wait their
-    turn. After it, `balance + credit_limit - held >= 0` still (DESIGN rule 1).
+    turn. After it, `balance + credit_limit - held >= 0` still (DESIGN rule 1), and no second of
+    the package is held twice.
     """
     call = session.call
     try:
         with db.write() as conn:
             account = accounts.lock(conn, call.account)
             if account is None:
-                return Renewed(now_us, session.granted_s, session.held_micros, 0)
+                return _unchanged(session, now_us)
+            used = usages.find(conn, account.account_id, session.terms.tariff, call.month)
             grant = next_grant(
                 session.terms,
                 answered_us=session.answered_us,
@@ -34,6 +36,8 @@ def renew(
                 free_micros=account.free_micros,
                 live_calls=holds.count(conn, account.account_id),
                 slice_s=slice_s,
+                included_s=session.included_s,
+                included_free_s=used.included_free_s,
             )
             if grant.granted_s > session.granted_s:
                 holds.renew(
@@ -41,10 +45,15 @@ def renew(
                     call.switch,
                     call.uuid,
                     amount_micros=grant.held_micros,
+                    included_s=grant.included_s,
                     granted_s=grant.granted_s,
                     timer_seq=session.timer_seq + 1,
                     seen_us=max(seen_us, session.answered_us),
                 )
     except StoreError:
         return RenewalUnknown(now_us)
-    return Renewed(now_us, grant.granted_s, grant.held_micros, grant.reserve_s)
+    return Renewed(now_us, grant.granted_s, grant.held_micros, grant.reserve_s, grant.included_s)
+
+
+def _unchanged(session: Session, now_us: int) -> Renewed:
+    return Renewed(now_us, session.granted_s, session.held_micros, 0, session.included_s)

@@ -10,27 +10,29 @@ from collections.abc import Iterable
 
 import msgspec
 
-from fsbilling.billing.pricelist import Pricelist
-from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.level import counts_volume
+from fsbilling.billing.tariff_book import TariffBook, terms_of
 from fsbilling.calls.cdr import Cdr
+from fsbilling.calls.parties import parties
 from fsbilling.calls.settlement import repriced_cdr
 from fsbilling.errors import Refused
-from fsbilling.rating.table import Party
+from fsbilling.rating.tariff import Tariff, Volume
 from fsbilling.store.revisions import Revision
 
 
-def reprice(cdr: Cdr, pricelist: Pricelist, earlier: Iterable[Revision] = ()) -> Cdr | Refused:
-    """Give the record as it would be, had `pricelist` priced the call.
+def reprice(cdr: Cdr, tariff: Tariff, earlier: Iterable[Revision] = ()) -> Cdr | Refused:
+    """Give the record as it would be, had `tariff` priced the call.
+
+    The month's volume before it counts as recorded, and the package pays for the seconds that it
+    paid for then, as far as the row takes part in it.
 
     Where the hold ran out, what was beyond it is waived, and stays so: such a call is never
     charged more than it was then. `earlier` are the prices that it had before this one.
 
     Refused with `no_rate` when no row matches.
     """
-    terms = pricelist.terms(
-        Party.of(cdr.rated_caller, cdr.rated_caller_region),
-        Party.of(cdr.callee, cdr.callee_region),
-    )
+    volume = Volume(cdr.used_s, cdr.used_calls)
+    terms = terms_of(tariff, *parties(cdr), cdr.answered_us, volume)
     if isinstance(terms, Refused):
         return terms
     prices: list[Revision | Cdr] = [*earlier, cdr]
@@ -52,12 +54,27 @@ def correct(cdr: Cdr, book: TariffBook, earlier: Iterable[Revision] = ()) -> Cdr
         return None
     if not versions:
         return Refused("no_tariff", f"tariff {cdr.tariff} had no version in force then")
-    new = reprice(cdr, book.pricelist(versions[0]), earlier)
+    tariff = book.tariff(versions[0], cdr.answered_us)
+    objection = level_objection(tariff)
+    if objection is not None:
+        return objection
+    new = reprice(cdr, tariff, earlier)
     if isinstance(new, Refused) or not _differs(new, cdr):
         return new if isinstance(new, Refused) else None
     return msgspec.structs.replace(new, revision=cdr.revision + 1)
 
 
+def level_objection(tariff: Tariff) -> Refused | None:
+    """Refuse to price a call of this tariff again: `volume_levels`."""
+    if not counts_volume(tariff):
+        return None
+    return Refused(
+        "volume_levels",
+        f"tariff {tariff.name} has levels, whose adjustments rest on what was charged; "
+        "correct it with fsbilling account adjust",
+    )
+
+
 def _differs(new: Cdr, old: Cdr) -> bool:
-    fields = ("billed_s", "charge_micros", "waived_micros")
+    fields = ("billed_s", "included_s", "charge_micros", "waived_micros")
     return any(getattr(new, field) != getattr(old, field) for field in fields)

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 import msgspec
 from sqlalchemy import Connection
 
-from fsbilling.billing.correction import Correction, affordable
+from fsbilling.billing.correction import Correction, affordable, recount
 from fsbilling.billing.reprice import correct
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import Cdr
@@ -161,6 +161,8 @@ class Rerating:
     def _post(self, conn: Connection, account_id: int, posted: Sequence[Correction]) -> None:
         now_us = self._clock.now_us()
         revisions.replace(conn, [(each.before, each.after) for each in posted], now_us)
+        for each in posted:
+            recount(conn, account_id, each)
         drafts = [draft for each in posted for draft in each.drafts()]
         entries.post_all(conn, account_id, drafts, now_us)
 

@@ -16,6 +16,7 @@ def session_of(hold: Hold, pace: Pace) -> Session:
         phase=Phase.TALKING if hold.answered_us else Phase.RINGING,
         granted_s=hold.granted_s,
         held_micros=hold.amount_micros,
+        included_s=hold.included_s,
         answered_us=hold.answered_us,
         leg_uuid=hold.leg_uuid,
         timer_seq=hold.timer_seq,

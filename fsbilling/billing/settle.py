@@ -2,43 +2,107 @@
 
 from __future__ import annotations
 
+import msgspec
+from sqlalchemy import Connection
+
+from fsbilling.billing.level import adjust_to_level, counts_volume
+from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import settled_cdr
+from fsbilling.credit.account import Account
 from fsbilling.ledger.entry import EntryKind, call_ref
-from fsbilling.store import accounts, cdrs, entries, holds
+from fsbilling.rating.tariff import Tariff, Volume
+from fsbilling.store import accounts, cdrs, entries, holds, usages
 from fsbilling.store.engine import Database
 
 
-def settle(db: Database, session: Session, ending: HungUp, *, now_us: int) -> Cdr | None:
+def settle(
+    db: Database, book: TariffBook, session: Session, ending: HungUp, *, now_us: int
+) -> Cdr | None:
     """Write down a finished call; None when it had been settled before (DESIGN rule 4).
 
-    The hold's row is the right to settle: whoever removes it writes the CDR and the entry in
-    the same transaction. Raises StoreError when SQL did not answer; then nothing is known, and
-    settling again is safe.
+    The hold's row is the right to settle: whoever removes it writes the CDR and the entry, and
+    counts the call for its month, in the same transaction. What the row holds of credit and
+    package is what there is to charge. Raises StoreError when SQL did not answer; then nothing
+    is known, and settling again is safe.
     """
-    cdr = settled_cdr(session, ending)
-    return cdr if book(db, cdr, now_us=now_us) else None
+    call = session.call
+    tariff = book.numbered(session.terms.tariff, session.terms.version, now_us)
+    with db.write() as conn:
+        account = accounts.lock(conn, call.account)
+        hold = holds.remove(conn, call.switch, call.uuid)
+        if account is None or hold is None:
+            return None
+        held = msgspec.structs.replace(
+            session,
+            held_micros=hold.amount_micros,
+            included_s=hold.included_s,
+        )
+        cdr = settled_cdr(held, ending)
+        is_new = _post(conn, book, tariff, account, cdr, now_us=now_us)
+    return cdr if is_new else None
 
 
-def book(db: Database, cdr: Cdr, *, now_us: int) -> bool:
-    """Write down a call that is priced; False when it had been settled before."""
+def write_down(db: Database, book: TariffBook, cdr: Cdr, *, now_us: int) -> bool:
+    """Do the same with a call that was priced while SQL was out; False when it had been settled.
+
+    The price stays: it was made from the hold as the call knew it, which is never more than the
+    row has. Raises StoreError as `settle`.
+    """
+    tariff = book.numbered(cdr.tariff, cdr.tariff_version, now_us)
     with db.write() as conn:
         account = accounts.lock(conn, cdr.account)
-        hold = holds.remove(conn, cdr.switch, cdr.uuid)
-        if account is None or hold is None:
+        if account is None or holds.remove(conn, cdr.switch, cdr.uuid) is None:
             return False
-        if not cdrs.write(conn, cdr):
-            return False
-        if cdr.charge_micros:
-            entries.post(
-                conn,
-                account.account_id,
-                kind=EntryKind.CHARGE,
-                amount_micros=-cdr.charge_micros,
-                ref=call_ref(cdr.switch, cdr.uuid),
-                note=cdr.explanation,
-                at_us=now_us,
-            )
+        return _post(conn, book, tariff, account, cdr, now_us=now_us)
+
+
+def _post(
+    conn: Connection,
+    book: TariffBook,
+    tariff: Tariff | None,
+    account: Account,
+    cdr: Cdr,
+    *,
+    now_us: int,
+) -> bool:
+    """Write the record of a call whose hold is gone; False when it has one already."""
+    if not cdrs.write(conn, cdr):
+        return False
+    if cdr.charge_micros:
+        entries.post(
+            conn,
+            account.account_id,
+            kind=EntryKind.CHARGE,
+            amount_micros=-cdr.charge_micros,
+            ref=call_ref(cdr.switch, cdr.uuid),
+            note=cdr.explanation,
+            at_us=now_us,
+        )
+    if cdr.billed_s:
+        _count(conn, book, tariff, account, cdr, now_us=now_us)
     return True
+
+
+def _count(
+    conn: Connection,
+    book: TariffBook,
+    tariff: Tariff | None,
+    account: Account,
+    cdr: Cdr,
+    *,
+    now_us: int,
+) -> None:
+    """Count a billed call for its month, and adjust the month when that reaches a level."""
+    month = (account.account_id, cdr.tariff, cdr.month)
+    before = None
+    if tariff is not None and counts_volume(tariff):
+        before = usages.find(conn, *month).volume
+    usages.count_call(conn, *month, billed_s=cdr.billed_s, included_s=cdr.included_s)
+    # The charge has been posted: what is free is asked for again.
+    charged = accounts.lock(conn, account.code) if before else None
+    if tariff is not None and before and charged:
+        after = Volume(before.billed_s + cdr.billed_s, before.calls + 1)
+        adjust_to_level(conn, book, tariff, charged, cdr, before=before, after=after, now_us=now_us)

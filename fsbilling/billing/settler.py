@@ -7,7 +7,8 @@ import structlog
 from sqlalchemy import text
 
 from fsbilling.billing.exact import make_exact
-from fsbilling.billing.settle import book
+from fsbilling.billing.settle import settle, write_down
+from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import Cdr, EndSource
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
@@ -44,8 +45,11 @@ class Settler:
     is out, and calls are settled in their order.
     """
 
-    def __init__(self, db: Database, clock: Clock, journal: Journal | None = None) -> None:
+    def __init__(
+        self, db: Database, book: TariffBook, clock: Clock, journal: Journal | None = None
+    ) -> None:
         self._db = db
+        self._book = book
         self._clock = clock
         self._journal = journal
         self._tries = 0
@@ -56,15 +60,16 @@ class Settler:
         When this returns the call is on disk, in SQL or in the journal. Raises StoreError when
         it is in neither for sure; settling again is safe.
         """
-        cdr, now_us = settled_cdr(session, ending), self._clock.now_us()
-        journal = self._journal
-        if journal is None:
-            return cdr if book(self._db, cdr, now_us=now_us) else None
-        if journal.is_empty:
+        now_us, journal = self._clock.now_us(), self._journal
+        if journal is None or journal.is_empty:
             try:
-                return cdr if book(self._db, cdr, now_us=now_us) else None
+                return settle(self._db, self._book, session, ending, now_us=now_us)
             except StoreError as fault:
-                log.error("settling into the journal", call_uuid=cdr.uuid, fault=str(fault))
+                if journal is None:
+                    raise
+                uuid = session.call.uuid
+                log.error("settling into the journal", call_uuid=uuid, fault=str(fault))
+        cdr = settled_cdr(session, ending)
         journal.append(msgspec.json.encode(Finished(cdr, now_us)))
         return cdr
 
@@ -102,13 +107,16 @@ class Settler:
     def _post(self, finished: Finished) -> str:
         """Settle one record; the log's word for what came of it."""
         cdr = finished.cdr
-        if book(self._db, cdr, now_us=finished.at_us):
+        if write_down(self._db, self._book, cdr, now_us=finished.at_us):
             return "settled from the journal"
         if cdr.end_source is EndSource.ESTIMATE:
             return "settled before"
         # Another daemon, which had not heard of the end, may have had to estimate it.
-        exact = make_exact(self._db, cdr, ending_of(cdr), now_us=finished.at_us)
-        return "settled before" if exact is None else "made exact from the journal"
+        ending = ending_of(cdr)
+        exact = make_exact(self._db, self._book, cdr, ending, now_us=finished.at_us)
+        if isinstance(exact, Refused):
+            log.warning("estimate stays", call_uuid=cdr.uuid, refused=str(exact))
+        return "made exact from the journal" if isinstance(exact, Cdr) else "settled before"
 
     def _give_up(self, journal: Journal, fault: StoreError) -> None:
         """Leave the record for later; one that SQL itself declines must not hold up the rest."""

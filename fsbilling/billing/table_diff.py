@@ -9,7 +9,7 @@ import msgspec
 from fsbilling.rating.columns import COLUMNS, Column
 from fsbilling.rating.rate import Rate
 
-KEY_FIELDS = ("origin", "destination")
+KEY_FIELDS = ("origin", "destination", "callee_kind", "relation", "band", "level_from")
 """Rows of two tables are the same row when these are the same: no table has two of them."""
 
 
@@ -62,5 +62,5 @@ def diff(before: Iterable[Rate], after: Iterable[Rate]) -> TableDiff:
     )
 
 
-def _key(rate: Rate) -> tuple[str, ...]:
+def _key(rate: Rate) -> tuple[object, ...]:
     return tuple(getattr(rate, field) for field in KEY_FIELDS)

@@ -30,6 +30,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
             said, never what a caller wrote (DESIGN rule 7). Without digits it matches `*` only.
         rated_caller_region: Where that number is.
         created_us: When the switch created the channel.
+        rated_callee_kind: What the callee counts as for rates: of a 400 number, what its target
+            is; empty: the number's own kind.
+        month: The month, of the tariff's local time, whose volume and package it counts for: the
+            one in which it was authorised, such as `2026-11`. Empty before that.
+        used_s, used_calls: The month's volume when it was authorised, where the tariff has levels.
     """
 
     switch: str
@@ -45,3 +50,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     rated_caller: Number
     rated_caller_region: Region
     created_us: int
+    rated_callee_kind: str = ""
+    month: str = ""
+    used_s: int = 0
+    used_calls: int = 0

@@ -15,6 +15,7 @@ from fsbilling.numbering.region import Region
 
 PRICE_FIELDS = (
     "billed_s",
+    "included_s",
     "charge_micros",
     "waived_micros",
     "tariff",
@@ -57,12 +58,14 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
         direction: FreeSWITCH's Call-Direction of the paying channel.
         caller, callee: As dialled and normalised.
         caller_region, callee_region: By number.
-        rated_caller, rated_caller_region: What priced the caller's side (see `Call`).
+        rated_caller, rated_caller_region, rated_callee_kind: What priced its two sides.
+        month, used_s, used_calls: The month it counts for, and what was used of it (see `Call`).
         created_us, progress_us, answered_us, ended_us: The switch's four times; 0 when it never
             came to that. Duration is `ended_us - answered_us` (DESIGN rule 6).
         end_source: How `ended_us` is known.
         duration_us: Talk time in microseconds; 0 when never answered.
-        billed_s: Seconds charged for, increments included.
+        billed_s: Seconds counted, increments and those of a package too.
+        included_s: How many of these a package paid for.
         charge_micros: What the payer was charged.
         waived_micros: What the rate asked beyond the hold and was not charged (rule 1).
         tariff, tariff_version, rate_id: The row that priced it; empty and 0 when refused.
@@ -109,3 +112,8 @@ class Cdr(msgspec.Struct, frozen=True, kw_only=True):
     hung_up_by: HungUpBy
     last_leg_uuid: str
     revision: int = 0
+    included_s: int = 0
+    month: str = ""
+    rated_callee_kind: str = ""
+    used_s: int = 0
+    used_calls: int = 0

@@ -22,14 +22,16 @@ class Woken(msgspec.Struct, frozen=True, tag=True):
 class Renewed(msgspec.Struct, frozen=True, tag=True):
     """The hold was renewed and is committed: it now pays for `granted_s` seconds in all.
 
-    `reserve_s` is how much longer this call's fair share of the free credit would last, as far
-    as anybody looked. `granted_s` unchanged means: there is no credit for another second.
+    `included_s` is what it has of the package for them. `reserve_s` is how much longer this call's
+    fair share of what is free would last, as far as anybody looked. `granted_s` unchanged means:
+    nothing pays for another second.
     """
 
     now_us: int
     granted_s: int
     held_micros: int
     reserve_s: int
+    included_s: int = 0
 
 
 class RenewalUnknown(msgspec.Struct, frozen=True, tag=True):

@@ -47,7 +47,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         phase: Where in its life it is.
         granted_s: Seconds, counted from the answer, that the committed hold pays for.
         held_micros: The hold.
-        reserve_s: How much longer its share of the free credit would last (an estimate).
+        included_s: What the hold has of the package.
+        reserve_s: How much longer its share of credit and package would last (an estimate).
         answered_us: The answer stamp; 0 while ringing.
         leg_uuid: The channel whose end ends the billing: the paying leg, or the one it follows.
         timer_seq: The switch-side timer that stands now. Timer 0 is set by the switch itself at
@@ -67,6 +68,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase = Phase.RINGING
     granted_s: int
     held_micros: int
+    included_s: int = 0
     reserve_s: int = 0
     answered_us: int = 0
     leg_uuid: str
@@ -161,6 +163,7 @@ def _renewed(session: Session, renewed: on.Renewed) -> Step:
         session,
         granted_s=renewed.granted_s,
         held_micros=renewed.held_micros,
+        included_s=renewed.included_s,
         reserve_s=renewed.reserve_s,
         dry=not grew,
     )

@@ -22,14 +22,14 @@ MANAGER_REQUEST = "MANAGER_REQUEST"
 
 
 def settled_cdr(session: Session, ending: HungUp) -> Cdr:
-    """Price a finished call.
+    """Price a finished call, the package's seconds in its hold first.
 
     Duration is hang-up minus answer in the switch's microseconds (DESIGN rule 6). The charge is
     never more than the hold (rule 1): what the rate asks beyond it is waived, and shown.
     """
     answered_us = session.answered_us
     duration_us = max(ending.ended_us - answered_us, 0) if answered_us else 0
-    charge = price(session.terms, answered_us, duration_us)
+    charge = price(session.terms, answered_us, duration_us, session.included_s)
     return Cdr(
         **_who(session.call),
         progress_us=(session.left or ending).progress_us,
@@ -49,9 +49,10 @@ def settled_cdr(session: Session, ending: HungUp) -> Cdr:
 def repriced_cdr(cdr: Cdr, terms: Terms, limit_micros: int | None) -> Cdr:
     """Price a recorded call again, on other terms; what happened stays as it is.
 
-    `limit_micros` is the most it may be charged, None without a limit; the rest is waived.
+    `limit_micros` is the most it may be charged, None without a limit; the rest is waived. The
+    package pays for no more of it than it did.
     """
-    charge = price(terms, cdr.answered_us, cdr.duration_us)
+    charge = price(terms, cdr.answered_us, cdr.duration_us, cdr.included_s)
     return msgspec.structs.replace(cdr, **_cost(terms, charge, limit_micros))
 
 
@@ -100,12 +101,13 @@ def _cost(terms: Terms, charge: Charge, limit_micros: int | None) -> dict[str, A
     charge_micros = amount_micros if limit_micros is None else min(amount_micros, limit_micros)
     return {
         "billed_s": charge.billed_s,
+        "included_s": charge.included_s,
         "charge_micros": charge_micros,
         "waived_micros": amount_micros - charge_micros,
         "tariff": terms.tariff,
         "tariff_version": terms.version,
-        "rate_id": terms.rate.rate_id,
-        "price_micros_per_min": terms.rate.rate_micros_per_min,
+        "rate_id": charge.rate.rate_id,
+        "price_micros_per_min": charge.rate.rate_micros_per_min,
         "explanation": explain(terms, charge),
     }
 

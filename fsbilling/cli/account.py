@@ -10,6 +10,7 @@ from fsbilling.cli import output
 from fsbilling.cli.context import Invocation, account, granted, now_us, pass_invocation
 from fsbilling.cli.entries import adjust, entries_of, topup
 from fsbilling.cli.params import LIMIT, SERVICE_TARIFF
+from fsbilling.cli.usage import usage_fields, usage_text, usages_now
 from fsbilling.money import format_micros
 
 if TYPE_CHECKING:
@@ -105,11 +106,12 @@ def change(
 @output.json_option
 @pass_invocation
 def show(invocation: Invocation, code: str, *, as_json: bool) -> None:
-    """Show one account: balance, held, free, tariffs."""
+    """Show one account: balance, held, free, tariffs, what it used of them this month."""
     with invocation.read() as conn:
         shown = account(conn, code)
+        used = usages_now(conn, shown, now_us())
     if as_json:
-        output.dump(_fields(shown))
+        output.dump(_fields(shown) | {"usage": [usage_fields(each) for each in used]})
         return
     tariffs = ", ".join(f"{service}={name}" for service, name in sorted(shown.tariffs.items()))
     output.record(
@@ -123,6 +125,7 @@ def show(invocation: Invocation, code: str, *, as_json: bool) -> None:
             ("held", format_micros(shown.held_micros)),
             ("free", format_micros(shown.free_micros)),
             ("tariffs", tariffs or "none; give one with 'fsbilling account set --tariff'"),
+            *((f"{each.tariff} {each.month}", usage_text(each)) for each in used),
             ("created", output.when(shown.created_us)),
         ]
     )

@@ -10,7 +10,6 @@ from fsbilling.cli import output
 from fsbilling.cli.context import Invocation, account, now_us, pass_invocation
 from fsbilling.cli.party import known_party
 from fsbilling.errors import Refused
-from fsbilling.money import format_micros
 
 if TYPE_CHECKING:
     from fsbilling.cli.party import KnownParty
@@ -73,8 +72,9 @@ def _verdict_on_call(
     invocation: Invocation, database: Database, payer: Account, caller: str, callee: str
 ) -> output.Fields:
     """Judge one call in the order the hook does: who pays, what it costs, is there credit."""
+    from fsbilling.billing.month import usage_at
     from fsbilling.billing.objection import tariff_of
-    from fsbilling.billing.tariff_book import TariffBook
+    from fsbilling.billing.tariff_book import TariffBook, terms_of
     from fsbilling.numbering.number import NumberKind
 
     with database.read() as conn:
@@ -91,8 +91,17 @@ def _verdict_on_call(
         return _refused(tariff)
     book = TariffBook(database)
     book.refresh()
-    terms = book.terms(tariff, origin.party, destination.party, now_us())
-    return _refused(terms) if isinstance(terms, Refused) else _verdict_on_terms(payer, terms)
+    at_us = now_us()
+    in_force = book.tariff_at(tariff, at_us)
+    if isinstance(in_force, Refused):
+        return _refused(in_force)
+    with database.read() as conn:
+        used = usage_at(conn, payer.account_id, in_force.name, in_force.plan, at_us)
+        callee_party = destination.reached_by(conn)
+    terms = terms_of(in_force, origin.party, callee_party, at_us, used.volume)
+    if isinstance(terms, Refused):
+        return _refused(terms)
+    return _verdict_on_terms(payer, terms, at_us, used.included_free_s)
 
 
 def _not_its_number(database: Database, payer: Account, destination: KnownParty) -> Refused | None:
@@ -108,21 +117,24 @@ def _not_its_number(database: Database, payer: Account, destination: KnownParty)
     return None
 
 
-def _verdict_on_terms(payer: Account, terms: Terms) -> output.Fields:
+def _verdict_on_terms(
+    payer: Account, terms: Terms, at_us: int, included_free_s: int
+) -> output.Fields:
     from fsbilling.billing.objection import objection
     from fsbilling.credit.slice import HORIZON_S
+    from fsbilling.rating.charge import describe_price
     from fsbilling.rating.price import affordable_s
 
-    at_us = now_us()
-    refused = objection(payer, terms, at_us)
+    refused = objection(payer, terms, at_us, included_free_s)
     if refused is not None:
         return _refused(refused)
     return {
         "verdict": "allowed",
         "reason": "",
         "detail": f"{terms.tariff} version {terms.version} row {terms.rate.rate_id}, "
-        f"{format_micros(terms.rate.rate_micros_per_min)}/min",
-        "seconds": affordable_s(terms, at_us, payer.free_micros, HORIZON_S),
+        f"{describe_price(terms.rate)}",
+        "included_s": min(included_free_s, HORIZON_S) if terms.rate.in_package else 0,
+        "seconds": affordable_s(terms, at_us, payer.free_micros, HORIZON_S, included_free_s),
     }
 
 

@@ -119,6 +119,8 @@ def _fields(hold: Hold, at_us: int) -> output.Fields:
         "talked_s": _talked_s(hold, at_us),
         "granted_s": hold.granted_s,
         **output.money("held", hold.amount_micros),
+        "included_s": hold.included_s,
+        "month": hold.call.month,
         **output.moment("authorised", hold.authorised_us),
         **output.moment("answered", hold.answered_us),
         "tariff": hold.terms.tariff,

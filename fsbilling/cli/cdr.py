@@ -167,11 +167,12 @@ def _story(cdr: Cdr) -> list[tuple[str, object]]:
         ("ended", f"{output.when(cdr.ended_us)} (by {cdr.end_source})"),
         ("talked", f"{output.seconds(cdr.duration_us)} s"),
     ]
+    included = f", {cdr.included_s} of them included" if cdr.included_s else ""
     if cdr.refusal:
         rows += [("refused", cdr.refusal), ("why", cdr.explanation)]
     else:
         rows += [
-            ("billed", f"{cdr.billed_s} s"),
+            ("billed", f"{cdr.billed_s} s{included}"),
             ("charge", format_micros(cdr.charge_micros)),
             ("why", cdr.explanation),
         ]

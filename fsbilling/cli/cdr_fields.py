@@ -35,6 +35,7 @@ CSV_COLUMNS = (
     "end_source",
     "duration_us",
     "billed_s",
+    "included_s",
     "charge_micros",
     "charge",
     "waived_micros",
@@ -53,6 +54,10 @@ CSV_COLUMNS = (
     "uuid",
     "core_uuid",
     "last_leg_uuid",
+    "month",
+    "used_s",
+    "used_calls",
+    "rated_callee_kind",
     "revision",
 )
 """The names of `fields`, in their order: the export's first line, also when no row follows."""
@@ -82,6 +87,10 @@ def fields(cdr: Cdr) -> Fields:
         "uuid": cdr.uuid,
         "core_uuid": cdr.core_uuid,
         "last_leg_uuid": cdr.last_leg_uuid,
+        "month": cdr.month,
+        "used_s": cdr.used_s,
+        "used_calls": cdr.used_calls,
+        "rated_callee_kind": cdr.rated_callee_kind,
         "revision": cdr.revision,
     }
 
@@ -114,6 +123,7 @@ def _cell(value: object) -> str:
 def _price(priced: Cdr | Revision) -> Fields:
     return {
         "billed_s": priced.billed_s,
+        "included_s": priced.included_s,
         **money("charge", priced.charge_micros),
         **money("waived", priced.waived_micros),
         "tariff": priced.tariff,

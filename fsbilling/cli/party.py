@@ -35,6 +35,16 @@ class KnownParty:
 
         return Party.of(self.number, self.region)
 
+    def reached_by(self, conn: Connection) -> Party:
+        """What rates match of a callee: a 400 number counts as what its target is."""
+        from fsbilling.billing.target import callee_kind
+        from fsbilling.rating.party import Party
+        from fsbilling.store import directory
+
+        row = directory.number(conn, self.number.digits)
+        kind = callee_kind(self.number, row.target if row else "")
+        return Party.of(self.number, self.region, kind=kind)
+
     def fields(self, side: str) -> Fields:
         """The same names as in a CDR."""
         return {

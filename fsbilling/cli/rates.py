@@ -12,11 +12,13 @@ from fsbilling.cli.context import Invocation, Refusal, found, now_us, pass_invoc
 from fsbilling.cli.params import MOMENT, TARIFF_NAME
 from fsbilling.cli.price import price_call
 from fsbilling.cli.progress import progress
+from fsbilling.cli.rate_files import describe_plan, read_plan, read_table
 from fsbilling.cli.rates_diff import diff_tables
-from fsbilling.cli.table_ref import WHERE, numbered_version, read_file
+from fsbilling.cli.table_ref import WHERE, numbered_version
 from fsbilling.cli.whatif import whatif
 
 if TYPE_CHECKING:
+    from fsbilling.rating.plan import Plan
     from fsbilling.store.tariffs import Version
 
 
@@ -32,19 +34,33 @@ for subcommand in (price_call, diff_tables, whatif):
 @command.command("import")
 @click.argument("name", type=TARIFF_NAME)
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--plan",
+    "plan_path",
+    type=click.Path(path_type=Path),
+    help="Bands, zones, levels, package; by default those the tariff has.",
+)
 @click.option("--from", "valid_from", type=MOMENT, help="Calls from then on; by default from now.")
 @click.option("--dry-run", is_flag=True, help="Read and check the file, and change nothing.")
 @pass_invocation
 def import_table(
-    invocation: Invocation, name: str, file: Path, valid_from: int | None, *, dry_run: bool
+    invocation: Invocation,
+    name: str,
+    file: Path,
+    plan_path: Path | None,
+    valid_from: int | None,
+    *,
+    dry_run: bool,
 ) -> None:
-    """Import FILE, a CSV table, as the next version of tariff NAME: all of it or nothing."""
+    """Import FILE, a CSV or XLSX table, as the next version of tariff NAME: all or nothing."""
     from fsbilling.store import tariffs
 
-    rates = read_file(file)
+    plan, with_plan = _plan(invocation, name, plan_path)
+    rates = read_table(file, plan)
     at_us = now_us()
     valid_from_us = at_us if valid_from is None else valid_from
     what = f"{len(rates)} rates of tariff {name}, in force from {output.when(valid_from_us)}"
+    what += with_plan
     if dry_run:
         output.say(f"{file} is sound: {what}; nothing was changed")
         return
@@ -56,6 +72,7 @@ def import_table(
             valid_from_us=valid_from_us,
             source=file.name,
             at_us=at_us,
+            plan=plan,
             on_progress=on_progress,
         )
         version = tariffs.versions(conn, name)[-1].version
@@ -77,14 +94,21 @@ def list_versions(invocation: Invocation, name: str | None, *, as_json: bool) ->
             tariff: tariffs.version_at(conn, tariff, at_us)
             for tariff in {version.tariff for version in versions}
         }
+        plans = {each.version_id: describe_plan(tariffs.plan(conn, each)) for each in versions}
     if name is not None and not versions:
         raise Refusal(f"there is no tariff {name!r}; '{WHERE}' shows what there is")
     current = {version.version_id for version in in_force.values() if version is not None}
     if as_json:
-        output.dump([_fields(version, version.version_id in current) for version in versions])
+        output.dump(
+            [
+                _fields(version, version.version_id in current)
+                | {"plan": plans[version.version_id]}
+                for version in versions
+            ]
+        )
         return
     output.table(
-        ["tariff", ">version", "in force", "from", ">rates", "source", "imported"],
+        ["tariff", ">version", "in force", "from", ">rates", "plan", "source", "imported"],
         [
             (
                 version.tariff,
@@ -92,6 +116,7 @@ def list_versions(invocation: Invocation, name: str | None, *, as_json: bool) ->
                 "now" if version.version_id in current else "",
                 output.when(version.valid_from_us),
                 version.rows,
+                plans[version.version_id] or "-",
                 version.source,
                 output.when(version.imported_us),
             )
@@ -104,10 +129,13 @@ def list_versions(invocation: Invocation, name: str | None, *, as_json: bool) ->
 @click.argument("name")
 @click.option("--version", type=int, help="A version's number; by default the one in force.")
 @click.option("--at", "at", type=MOMENT, help="The version in force at that moment.")
+@click.option("--plan", "plan_only", is_flag=True, help="Its plan as TOML, not its table.")
 @pass_invocation
-def export(invocation: Invocation, name: str, version: int | None, at: int | None) -> None:
-    """Write a version of tariff NAME to stdout as CSV, as 'rates import' reads it."""
-    from fsbilling.rating import table_csv
+def export(
+    invocation: Invocation, name: str, version: int | None, at: int | None, *, plan_only: bool
+) -> None:
+    """Write a version of tariff NAME to stdout as CSV, or its plan, as 'rates import' reads it."""
+    from fsbilling.rating import plan_file, table_csv
     from fsbilling.store import tariffs
 
     if version is not None and at is not None:
@@ -119,8 +147,24 @@ def export(invocation: Invocation, name: str, version: int | None, at: int | Non
             at_us = now_us() if at is None else at
             what = f"version of tariff {name!r} in force at {output.when(at_us)}"
             chosen = found(tariffs.version_at(conn, name, at_us), what, WHERE)
-        rates = tariffs.rates(conn, chosen)
-    click.echo(table_csv.write(rates), nl=False)
+        if plan_only:
+            text = plan_file.write(tariffs.plan(conn, chosen))
+        else:
+            text = table_csv.write(tariffs.rates(conn, chosen))
+    click.echo(text, nl=False)
+
+
+def _plan(invocation: Invocation, name: str, file: Path | None) -> tuple[Plan, str]:
+    """Give the plan of an import, and what to say of it: a tariff keeps the one it has."""
+    from fsbilling.rating.plan import PLAIN
+    from fsbilling.store import tariffs
+
+    if file is not None:
+        return read_plan(file), f", plan {file.name}"
+    with invocation.read() as conn:
+        versions = tariffs.versions(conn, name)
+        plan = tariffs.plan(conn, versions[-1]) if versions else PLAIN
+    return plan, "" if plan == PLAIN else f", plan of version {versions[-1].version}"
 
 
 def _fields(version: Version, in_force: bool) -> output.Fields:

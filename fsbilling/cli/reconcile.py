@@ -39,11 +39,19 @@ def command(
     for only where folders are given. Calls that ended within the last 10 s are passed over.
     """
     from fsbilling.billing.reconcile import Reconciler
+    from fsbilling.billing.tariff_book import TariffBook
 
     name = _switch_of(invocation, sources, switch)
     listed, left = [], 0
     with invocation.database() as database:
-        reconciler = Reconciler(database, name, SystemClock(), since_us=since or 0, apply=apply)
+        reconciler = Reconciler(
+            database,
+            TariffBook(database),
+            name,
+            SystemClock(),
+            since_us=since or 0,
+            apply=apply,
+        )
         for difference in _differences(reconciler, sources):
             left += not difference.applied
             if as_json:

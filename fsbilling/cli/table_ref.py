@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 from fsbilling.cli.context import Invocation, found, now_us
 from fsbilling.cli.params import parameter
-from fsbilling.errors import InputError
+from fsbilling.cli.rate_files import read_table
+from fsbilling.clock import local_month
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from fsbilling.rating.plan import Plan
     from fsbilling.rating.rate import Rate
+    from fsbilling.rating.tariff import Tariff
     from fsbilling.store.tariffs import Version
 
 WHERE = "fsbilling rates list"
-FILE_SUFFIXES = (".csv",)
+FILE_SUFFIXES = (".csv", ".xlsx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,22 @@ class Table:
         tariff: Its name; a file's name for a file.
         version: Its number; 0 for a file.
         rates: Its rows.
+        plan: The frame they stand in; a file has none.
     """
 
     tariff: str
     version: int
     rates: list[Rate]
+    plan: Plan
+
+    def tariff_of(self, since_us: int, until_us: int) -> Tariff:
+        """Make it ready to price the calls of a period, by the calendar of then."""
+        from fsbilling.rating.tariff import Tariff
+        from fsbilling.store.holiday_source import read_calendar
+
+        first, last = (int(local_month(at_us, "UTC")[:4]) for at_us in (since_us, until_us))
+        calendar = read_calendar(self.plan.calendar, first - 1, last + 1)
+        return Tariff(self.tariff, self.version, self.rates, self.plan, calendar)
 
     def __str__(self) -> str:
         return f"{self.tariff} v{self.version}" if self.version else self.tariff
@@ -54,14 +68,16 @@ class TableRef:
 
     def read(self, invocation: Invocation) -> Table:
         """Read the table; ends the command when there is none."""
-        if self.is_file:
-            path = Path(self.name)
-            return Table(path.name, 0, read_file(path))
+        from fsbilling.rating.plan import PLAIN
         from fsbilling.store import tariffs
 
+        if self.is_file:
+            path = Path(self.name)
+            return Table(path.name, 0, read_table(path, PLAIN), PLAIN)
         with invocation.read() as conn:
             version = self._version(conn)
-            return Table(version.tariff, version.version, tariffs.rates(conn, version))
+            rates, plan = tariffs.rates(conn, version), tariffs.plan(conn, version)
+        return Table(version.tariff, version.version, rates, plan)
 
     def _version(self, conn: Connection) -> Version:
         if self.version is not None:
@@ -78,19 +94,6 @@ def numbered_version(conn: Connection, name: str, number: int) -> Version:
 
     numbered = (each for each in tariffs.versions(conn, name) if each.version == number)
     return found(next(numbered, None), f"version {number} of tariff {name!r}", WHERE)
-
-
-def read_file(file: Path) -> list[Rate]:
-    """Read a table; raises InputError with every fault of it, the file named first."""
-    from fsbilling.rating import table_csv
-    from fsbilling.rating.faults import TableFaults
-
-    try:
-        return table_csv.parse(file.read_bytes())
-    except OSError as fault:
-        raise InputError(f"cannot read {file}: {fault.strerror}") from None
-    except TableFaults as faults:
-        raise InputError(f"{file}: {faults.total} faults; nothing was changed\n{faults}") from None
 
 
 def _table_ref(text: str) -> TableRef:

@@ -37,18 +37,16 @@ def whatif(
     TABLE is NAME (the version in force now), NAME@VERSION or FILE.csv.
     """
     from fsbilling.billing.comparison import compare
-    from fsbilling.billing.pricelist import Pricelist
     from fsbilling.store import accounts
     from fsbilling.store.cdrs import Selection
 
     read = table.read(invocation)
-    pricelist = Pricelist(read.tariff, read.version, read.rates)
     with invocation.database() as database:
         with database.read() as conn:
             payers = [account(conn, code)] if code is not None else accounts.list_all(conn)
         selection = Selection(account=code, since_us=since, until_us=until)
         with progress(f"pricing by {read}") as on_progress:
-            tallies = compare(database, pricelist, selection, on_progress)
+            tallies = compare(database, read.tariff_of(since, until), selection, on_progress)
     currencies = {payer.code: payer.currency for payer in payers}
     lines = [(payer, currencies[payer], tally) for payer, tally in tallies.items()]
     totals = _totals(lines)

@@ -4,6 +4,9 @@ A call may take at most a quarter of what its fair share of the free credit woul
 least one second (at the start three) and at most the configured slice. So slices are long while
 there is plenty (few commits), and shrink towards the end: equal calls on one account run dry
 together, and what one of them holds unused when the others end is a second or two.
+
+A package counts as credit that is used first: its seconds are held like money, and the second
+at which they end is the second at which money begins.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ answer may be up to a second early, and is replaced by an exact one within a sec
 HORIZON_S = 86_400
 """How far ahead anybody looks: a day. It bounds free and capped calls as well."""
 
+RING_S = 300
+"""How long after its start a call may be answered at a price that its first hold foresaw."""
+
 
 class Grant(msgspec.Struct, frozen=True):
     """What a hold pays for after its next renewal.
@@ -31,11 +37,13 @@ class Grant(msgspec.Struct, frozen=True):
     Attributes:
         granted_s: Seconds in all, counted from the answer; unchanged when credit is out.
         held_micros: The hold in all.
-        reserve_s: How much longer this call's share of the credit left over would last.
+        included_s: What is held of the package in all.
+        reserve_s: How much longer this call's share of what is left over would last.
     """
 
     granted_s: int
     held_micros: int
+    included_s: int
     reserve_s: int
 
 
@@ -48,38 +56,124 @@ def next_grant(
     free_micros: int,
     live_calls: int,
     slice_s: int,
+    included_s: int = 0,
+    included_free_s: int = 0,
 ) -> Grant:
-    """Decide how far a call that has `granted_s` for `held_micros` may go on.
+    """Decide how far a call that has `granted_s` for `held_micros` and `included_s` may go on.
 
-    `free_micros` is the account's credit that no hold has taken; `live_calls` counts this call.
-    The new hold never exceeds `held_micros + free_micros` (DESIGN rule 1), and is exactly the
-    price of the new `granted_s`, at least the old hold.
+    `free_micros` is the account's credit, and `included_free_s` the package's seconds, that no
+    hold has taken; `live_calls` counts this call. The new hold never exceeds `held_micros +
+    free_micros` (DESIGN rule 1) nor `included_s + included_free_s`, and is exactly the price of
+    the new `granted_s`, the package used first.
     """
     horizon_s = granted_s + HORIZON_S
-    reachable_s = affordable_s(terms, answered_us, held_micros + max(free_micros, 0), horizon_s)
+    free_micros, calls = max(free_micros, 0), max(live_calls, 1)
+    package_s = included_s + included_free_s
+    budget_micros = held_micros + free_micros
+    reachable_s = affordable_s(terms, answered_us, budget_micros, horizon_s, package_s)
     if reachable_s <= granted_s:
-        return Grant(granted_s, held_micros, 0)
-    share_micros = held_micros + max(free_micros, 0) // max(live_calls, 1)
-    share_s = max(affordable_s(terms, answered_us, share_micros, horizon_s) - granted_s, 0)
+        return Grant(granted_s, held_micros, included_s, 0)
+    share_micros = held_micros + free_micros // calls
+    share_of_package_s = included_s + included_free_s // calls
+    end_s = affordable_s(terms, answered_us, share_micros, horizon_s, share_of_package_s)
+    share_s = max(end_s - granted_s, 0)
     least_s = 1 if granted_s else FIRST_S
     wanted_s = granted_s + min(max(share_s // SHARE_PARTS, least_s), slice_s)
-    paid_s = covered_s(terms, answered_us, min(wanted_s, reachable_s), horizon_s)
+    wanted_s = min(wanted_s, reachable_s)
+    # Only the package's seconds that are wanted: all of it would cover the most, and cost nothing.
+    taken_s = price(terms, answered_us, wanted_s * US_PER_S, package_s).included_s
+    paid_s = covered_s(terms, answered_us, wanted_s, horizon_s, taken_s)
     if paid_s == horizon_s:
         # Nothing more to pay, however long: free, or at the maximum charge. Keep the net short.
         paid_s = wanted_s
-    amount_micros = price(terms, answered_us, paid_s * US_PER_S).amount_micros
+    charge = price(terms, answered_us, paid_s * US_PER_S, taken_s)
     return Grant(
         granted_s=paid_s,
-        held_micros=max(amount_micros, held_micros),
+        held_micros=charge.amount_micros,
+        included_s=taken_s,
         reserve_s=max(granted_s + share_s - paid_s, 0),
     )
 
 
-def can_start(terms: Terms, *, answered_us: int, free_micros: int) -> bool:
-    """Tell whether the free credit buys anything: a free call always may start.
+def first_grant(
+    terms: Terms,
+    *,
+    now_us: int,
+    free_micros: int,
+    live_calls: int,
+    slice_s: int,
+    included_free_s: int = 0,
+) -> Grant:
+    """Decide what a call that starts to ring at `now_us` gets, whenever it is answered.
+
+    A call that rings across the edge of a band talks at another price. Where that may happen,
+    the hold pays for the granted seconds at the dearest price that can come to them.
+    """
+
+    def granted(by: Terms) -> Grant:
+        return next_grant(
+            by,
+            answered_us=now_us,
+            granted_s=0,
+            held_micros=0,
+            free_micros=free_micros,
+            live_calls=live_calls,
+            slice_s=slice_s,
+            included_free_s=included_free_s,
+        )
+
+    grant = granted(terms)
+    dearest = _dearest(terms, now_us, RING_S + grant.granted_s)
+    if not dearest:
+        return grant
+    grants = [granted(each) for each in dearest]
+    granted_s = min(each.granted_s for each in grants)
+    talk_us = granted_s * US_PER_S
+    charges = [price(each, now_us, talk_us, included_free_s) for each in dearest]
+    return Grant(
+        granted_s=granted_s,
+        held_micros=max(charge.amount_micros for charge in charges),
+        included_s=max(charge.included_s for charge in charges),
+        reserve_s=min(each.reserve_s for each in grants),
+    )
+
+
+def can_start(
+    terms: Terms, *, answered_us: int, free_micros: int, included_free_s: int = 0
+) -> bool:
+    """Tell whether credit or package buys anything: a free call always may start.
 
     Seconds that are free by grace alone do not let an account without credit place calls.
     """
     without_s = affordable_s(terms, answered_us, 0, HORIZON_S)
-    with_credit_s = affordable_s(terms, answered_us, max(free_micros, 0), HORIZON_S)
+    credit_micros = max(free_micros, 0)
+    with_credit_s = affordable_s(terms, answered_us, credit_micros, HORIZON_S, included_free_s)
     return with_credit_s > without_s or without_s == HORIZON_S
+
+
+def _dearest(terms: Terms, now_us: int, window_s: int) -> list[Terms]:
+    """Give terms that nothing in the window is dearer than; none when no edge lies in it.
+
+    One for each row that may be in force at the answer, as its fees and increments hold for the
+    whole call, with the highest price of time of any row that may follow.
+    """
+    end_us = now_us + window_s * US_PER_S
+    edges_us = (at_s * US_PER_S for at_s, _ in terms.edges)
+    within_us = [at_us for at_us in edges_us if now_us < at_us <= end_us]
+    if not within_us:
+        return []
+    starts = [terms.start_rate(at_us) for at_us in (now_us, *within_us)]
+    bands = {rate.band for rate in starts}
+    rows = (terms.rate, *terms.others)
+    hour_micros = max(row.hour_micros for row in rows if row.band in bands)
+    return [
+        msgspec.structs.replace(
+            terms,
+            rate=msgspec.structs.replace(
+                rate, rate_micros_per_min=0, rate_micros_per_hour=hour_micros
+            ),
+            others=(),
+            edges=(),
+        )
+        for rate in dict.fromkeys(starts)
+    ]

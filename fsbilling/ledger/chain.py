@@ -36,6 +36,7 @@ class FaultKind(StrEnum):
     REORDERED = "reordered"
     BALANCE = "balance"
     HELD = "held"
+    PACKAGE = "package"
 
 
 class Fault(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ class TableFaults(InputError):  # noqa: N818 - it is a list of faults, not one e
     """A table of rates cannot be used; nothing was taken from it.
 
     Attributes:
-        faults: The first `MAX_FAULTS`, in the file's order.
+        faults: The first `MAX_FAULTS` found, in the file's order.
         total: How many there are.
     """
 
@@ -63,4 +63,4 @@ class FaultList:
     def raise_any(self) -> None:
         """Raise TableFaults if there was any."""
         if self._total:
-            raise TableFaults(self._kept, self._total)
+            raise TableFaults(sorted(self._kept, key=lambda fault: fault.line), self._total)

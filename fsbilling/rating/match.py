@@ -1,4 +1,4 @@
-"""Whom a rate is for: the forms `*`, `prefix:`, `area:`, `province:`."""
+"""Whom a rate is for: the forms `*`, `prefix:`, `area:`, `province:`, `zone:`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 
 from fsbilling.numbering.region import Region
+from fsbilling.rating.party import ANY
 
-ANY = "*"
 MAX_PREFIX_DIGITS = 15
 """E.164: no number is longer."""
 COUNTRY_CODE_DIGITS = 2
@@ -16,6 +16,8 @@ COUNTRY_CODE_DIGITS = 2
 _PREFIX = "prefix:"
 _AREA = "area:"
 _PROVINCE = "province:"
+ZONE = "zone:"
+_NAME = re.compile(r"\w[\w-]{0,31}")
 _DIGITS = re.compile(rf"[1-9][0-9]{{0,{MAX_PREFIX_DIGITS - 1}}}")
 # 010 and 02x have three digits, every other area code has four.
 _AREA_CODE = re.compile(r"0(?:10|2[0-9]|[3-9][0-9]{2})")
@@ -45,15 +47,30 @@ def parse_match(text: str) -> str:
             return _AREA + _area_code(value)
         case "province":
             return _PROVINCE + _province(value)
+        case "zone":
+            return ZONE + parse_name(value)
         case "" if not colon and value.removeprefix("+").isdecimal():
             return _PREFIX + _prefix(value)
-    raise ValueError(f"{text!r} is not a match; write *, prefix:86755, area:0755 or province:广东")
+    raise ValueError(
+        f"{text!r} is not a match; write *, prefix:86755, area:0755, province:广东 or "
+        "the name of a zone like zone:delta"
+    )
 
 
-def prefix_lengths(forms: Iterable[str]) -> tuple[int, ...]:
-    """Give the lengths in digits of the prefixes among written forms, the longest first."""
-    lengths = {len(form) - len(_PREFIX) for form in forms if form.startswith(_PREFIX)}
-    return tuple(sorted(lengths, reverse=True))
+def parse_name(text: str) -> str:
+    """Read the name of a zone or a band: letters of any script, digits, `_` and `-`.
+
+    Raises ValueError with a sentence for a person.
+    """
+    name = text.strip()
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{text!r} is not a name; write letters, digits, _ and -, at most 32")
+    return name
+
+
+def prefix_length(form: str) -> int:
+    """Give how many digits a written form compares; 0 when it is no prefix."""
+    return len(form) - len(_PREFIX) if form.startswith(_PREFIX) else 0
 
 
 def matching_forms(digits: str, region: Region, lengths: Iterable[int]) -> list[str]:

@@ -1,175 +1,164 @@
-"""The price of a call: what it costs, how long credit lasts, and why (DESIGN rule 8).
+"""The price of a call: what it costs, and how long credit lasts (DESIGN rule 8).
 
 The quote, the live call, the CDR and the re-rating all ask `price`; `affordable_s` and
-`covered_s` are its inverses. Everything is integers: micro-units, seconds, microseconds.
+`covered_s` are its inverses. Everything is integers: micro-units, seconds, microseconds. Until
+the one rounding at the end, money is counted in 3600ths of a micro-unit, in which a second of
+any price per minute or per hour is a whole number.
 
 A call's price never falls as the call goes on. Both inverses rest on that.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-import msgspec
+from typing import Final
 
 from fsbilling.clock import US_PER_S
-from fsbilling.money import divide_half_up, format_micros
+from fsbilling.rating.charge import Charge, Part, PartKind, explain
 from fsbilling.rating.rate import Rate
 from fsbilling.rating.terms import Terms
 
-S_PER_MIN = 60
+__all__ = ["Charge", "Part", "PartKind", "affordable_s", "covered_s", "explain", "price"]
+
+S_PER_H: Final = 3_600
 
 
-class PartKind(StrEnum):
-    """What a part of a charge is for."""
-
-    CONNECT_FEE = "connect fee"
-    USAGE = "usage"
-    MINIMUM = "minimum"
-    CAP = "cap"
-
-
-class Part(msgspec.Struct, frozen=True):
-    """One part of a charge.
-
-    Attributes:
-        kind: What for.
-        amount_micros: How much; only the cap is negative, and none is zero except usage.
-    """
-
-    kind: PartKind
-    amount_micros: int
-
-
-class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call costs.
-
-    Attributes:
-        talked_s: The duration, rounded up to whole seconds.
-        billed_s: The seconds charged for, increments included; 0 when the call is free by grace
-            or was never answered.
-        amount_micros: The charge; exactly the sum of the parts.
-        parts: What it is made of; empty when the call is not billed.
-    """
-
-    talked_s: int
-    billed_s: int
-    amount_micros: int
-    parts: tuple[Part, ...]
-
-
-def price(terms: Terms, answered_us: int, duration_us: int) -> Charge:  # noqa: ARG001
+def price(terms: Terms, answered_us: int, duration_us: int, included_s: int = 0) -> Charge:
     """Price a call that was answered at `answered_us` and lasted `duration_us`.
 
-    The duration is rounded up to whole seconds, these to increments counted from the answer; the
-    connect fee is added; minimum and maximum charge bound the sum. Only the usage can have a
-    fraction of a micro-unit, and it is rounded half up: the same as one rounding of the whole,
-    since every other part is whole.
+    The duration is rounded up to whole seconds, these to increments counted from the answer. A
+    package pays for the first `included_s` of them, where the row takes part in it; each second
+    after costs what the row in force at its beginning asks. If there is one, the connect fee is
+    added, and the minimum holds; the price per call is added in any case. The maximum bounds the
+    sum, which is rounded once, half up, to the tariff's precision.
 
     A call that was never answered, lasted nothing, or is shorter than the rate's grace is not
-    billed: no connect fee, no minimum.
-
-    `answered_us` fixes the moment; a rate of one price for all hours does not ask for it.
+    billed: no connect fee, no price per call, no minimum.
     """
-    rate = terms.rate
-    talked_s = -(-max(duration_us, 0) // US_PER_S)
-    if duration_us <= 0 or duration_us < rate.grace_s * US_PER_S:
-        return Charge(talked_s=talked_s, billed_s=0, amount_micros=0, parts=())
+    rate = terms.rate if not terms.others else terms.start_rate(answered_us)
+    if duration_us <= 0:
+        return Charge(rate, 0, 0, 0, 0, ())
+    talked_s = -(-duration_us // US_PER_S)
+    if duration_us < rate.grace_s * US_PER_S:
+        return Charge(rate, talked_s, 0, 0, 0, ())
     billed_s = _billed_s(rate, talked_s)
-    parts = _parts(rate, billed_s)
-    amount_micros = sum(part.amount_micros for part in parts)
-    return Charge(talked_s=talked_s, billed_s=billed_s, amount_micros=amount_micros, parts=parts)
+    free_s = _free_s(rate, billed_s, included_s)
+    parts: list[Part] = []
+    if free_s:
+        parts.append(Part(PartKind.INCLUDED, 0, free_s))
+    if rate.per_call_micros:
+        parts.append(Part(PartKind.PER_CALL, rate.per_call_micros))
+    asked = rate.per_call_micros * S_PER_H
+    if free_s < billed_s:
+        if rate.connect_fee_micros:
+            parts.append(Part(PartKind.CONNECT_FEE, rate.connect_fee_micros))
+            asked += rate.connect_fee_micros * S_PER_H
+        for row, seconds in terms.pieces(answered_us, free_s, billed_s):
+            usage = (row.rate_micros_per_min * 60 + row.rate_micros_per_hour) * seconds
+            asked += usage
+            rounded_micros = (usage + S_PER_H // 2) // S_PER_H
+            parts.append(Part(PartKind.USAGE, rounded_micros, seconds, row))
+    amount_micros = _bounded(terms, rate, asked, parts, paid=free_s < billed_s)
+    return Charge(rate, talked_s, billed_s, free_s, amount_micros, tuple(parts))
 
 
-def affordable_s(terms: Terms, answered_us: int, credit_micros: int, limit_s: int) -> int:
+def affordable_s(
+    terms: Terms, answered_us: int, credit_micros: int, limit_s: int, included_s: int = 0
+) -> int:
     """Give the largest whole number of seconds, 0 to `limit_s`, that costs at most the credit.
 
     The exact inverse of `price`: the answer's price is within the credit, and that of one second
-    more is not (unless the limit stopped it). At no credit the seconds that are free by grace
-    remain; a negative credit affords nothing. A call that has reached its maximum charge may go
-    on to the limit.
+    more is not (unless the limit stopped it). At no credit the seconds remain that are free by
+    grace or included; a negative credit affords nothing. A call that has reached its maximum
+    charge may go on to the limit.
     """
     if credit_micros < 0 or limit_s <= 0:
         return 0
-    if _cost_micros(terms, answered_us, limit_s) <= credit_micros:
+    if _cost_micros(terms, answered_us, limit_s, included_s) <= credit_micros:
         return limit_s
-    # The limit costs more: the credit is below any cap, and a rate of 0 stops at fee or minimum.
-    rate = terms.rate
-    free_s = max(rate.grace_s - 1, 0)
-    usage_micros = credit_micros - rate.connect_fee_micros
-    if credit_micros < rate.min_charge_micros or usage_micros < 0:
-        return free_s
-    # round_half_up(x) <= usage  <=>  x < usage + 1/2, with x = billed_s * rate / 60.
-    billed_s = (S_PER_MIN * (2 * usage_micros + 1) - 1) // (2 * rate.rate_micros_per_min)
+    # The limit costs more than the credit: so the credit is below any maximum charge.
+    rate = terms.start_rate(answered_us)
+    grace_s = max(rate.grace_s - 1, 0)
+    end_s = _billed_s(rate, limit_s)
+    billed_s = _billed_within_s(terms, answered_us, credit_micros, end_s, included_s)
     if billed_s < rate.first_increment_s:
-        return free_s
+        return grace_s
     steps = (billed_s - rate.first_increment_s) // rate.next_increment_s
-    return max(free_s, rate.first_increment_s + steps * rate.next_increment_s)
+    return max(grace_s, rate.first_increment_s + steps * rate.next_increment_s)
 
 
-def covered_s(terms: Terms, answered_us: int, seconds: int, limit_s: int) -> int:
+def covered_s(
+    terms: Terms, answered_us: int, seconds: int, limit_s: int, included_s: int = 0
+) -> int:
     """Give the last second, up to `limit_s`, that costs no more than `seconds` do.
 
     Talk up to it is already paid for when `seconds` are: with 60/60 increments 61 s cover 120;
     within a minimum charge they cover all that it buys; at the maximum charge, the limit.
     """
-    return affordable_s(terms, answered_us, _cost_micros(terms, answered_us, seconds), limit_s)
+    paid_micros = _cost_micros(terms, answered_us, seconds, included_s)
+    return affordable_s(terms, answered_us, paid_micros, limit_s, included_s)
 
 
-def explain(terms: Terms, charge: Charge) -> str:
-    """Say in one line why a call costs what it does; the parts in it add up to the charge.
-
-    `std-400 v3 row 12 (深圳): caller area:0755, callee *: 0.15/min, 6/6: 61 s -> 66 s = 0.165`
-    """
-    rate = terms.rate
-    row = f" row {rate.rate_id}" if rate.rate_id else ""
-    note = f" ({rate.note})" if rate.note else ""
-    return (
-        f"{terms.tariff} v{terms.version}{row}{note}: "
-        f"caller {rate.origin}, callee {rate.destination}: "
-        f"{format_micros(rate.rate_micros_per_min)}/min, "
-        f"{rate.first_increment_s}/{rate.next_increment_s}: {_sum_line(rate, charge)}"
-    )
-
-
-def _cost_micros(terms: Terms, answered_us: int, seconds: int) -> int:
-    return price(terms, answered_us, seconds * US_PER_S).amount_micros
+def _cost_micros(terms: Terms, answered_us: int, seconds: int, included_s: int) -> int:
+    return price(terms, answered_us, seconds * US_PER_S, included_s).amount_micros
 
 
 def _billed_s(rate: Rate, talked_s: int) -> int:
-    steps = -(-max(talked_s - rate.first_increment_s, 0) // rate.next_increment_s)
-    return rate.first_increment_s + steps * rate.next_increment_s
+    first_s = rate.first_increment_s
+    if talked_s <= first_s:
+        return first_s
+    return first_s - (first_s - talked_s) // rate.next_increment_s * rate.next_increment_s
 
 
-def _parts(rate: Rate, billed_s: int) -> tuple[Part, ...]:
-    usage_micros = divide_half_up(rate.rate_micros_per_min * billed_s, S_PER_MIN)
-    asked_micros = rate.connect_fee_micros + usage_micros
-    minimum_micros = max(rate.min_charge_micros - asked_micros, 0)
-    cap_micros = 0
-    if rate.max_charge_micros:
-        cap_micros = min(rate.max_charge_micros - asked_micros - minimum_micros, 0)
-    parts = (
-        Part(PartKind.CONNECT_FEE, rate.connect_fee_micros),
-        Part(PartKind.USAGE, usage_micros),
-        Part(PartKind.MINIMUM, minimum_micros),
-        Part(PartKind.CAP, cap_micros),
-    )
-    return tuple(part for part in parts if part.amount_micros or part.kind is PartKind.USAGE)
+def _free_s(rate: Rate, billed_s: int, included_s: int) -> int:
+    """Give how many of the first billed seconds a package pays for."""
+    if included_s <= 0 or not rate.in_package:
+        return 0
+    return min(included_s, billed_s)
 
 
-def _sum_line(rate: Rate, charge: Charge) -> str:
-    if not charge.talked_s:
-        return "no talk, free"
-    if not charge.billed_s:
-        return f"under {rate.grace_s} s of grace, free"
-    talk = f"{charge.talked_s} s -> {charge.billed_s} s"
-    total = format_micros(charge.amount_micros)
-    if len(charge.parts) == 1:
-        return f"{talk} = {total}"
-    terms_of_sum = " ".join(_signed(part) for part in charge.parts).removeprefix("+ ")
-    return f"{talk}: {terms_of_sum} = {total}"
+def _bounded(terms: Terms, rate: Rate, asked: int, parts: list[Part], *, paid: bool) -> int:
+    """Hold what is asked (in 3600ths) to minimum and maximum, round it, and note the parts."""
+    micros = terms.precision_micros
+    if paid and asked < rate.min_charge_micros * S_PER_H:
+        asked = rate.min_charge_micros * S_PER_H
+        _note(PartKind.MINIMUM, rate.min_charge_micros, parts)
+    if rate.max_charge_micros and asked > rate.max_charge_micros * S_PER_H:
+        asked = rate.max_charge_micros * S_PER_H
+        _note(PartKind.CAP, rate.max_charge_micros, parts)
+    amount_micros = (2 * asked + S_PER_H * micros) // (2 * S_PER_H * micros) * micros
+    _note(PartKind.ROUNDING, amount_micros, parts)
+    return amount_micros
 
 
-def _signed(part: Part) -> str:
-    sign = "-" if part.amount_micros < 0 else "+"
-    return f"{sign} {part.kind} {format_micros(abs(part.amount_micros))}"
+def _note(kind: PartKind, whole_micros: int, parts: list[Part]) -> None:
+    """Add the part, if any, that brings the sum of the parts to the whole."""
+    rest_micros = whole_micros
+    for part in parts:
+        rest_micros -= part.amount_micros
+    if rest_micros:
+        parts.append(Part(kind, rest_micros))
+
+
+def _billed_within_s(
+    terms: Terms, answered_us: int, credit_micros: int, end_s: int, included_s: int
+) -> int:
+    """Give how many billed seconds, increments aside, the credit buys; it buys fewer than all."""
+    rate = terms.start_rate(answered_us)
+    micros = terms.precision_micros
+    # The most that rounds to no more than the credit:
+    # round_half_up(asked) <= credit  <=>  asked < (credit // micros + 1/2) * micros.
+    most = ((2 * (credit_micros // micros) + 1) * micros * S_PER_H - 1) // 2
+    if rate.per_call_micros * S_PER_H > most:
+        return 0
+    billed_s = _free_s(rate, end_s, included_s)
+    left = most - (rate.per_call_micros + rate.connect_fee_micros) * S_PER_H
+    if left < 0 or rate.min_charge_micros * S_PER_H > most:
+        return billed_s
+    for row, seconds in terms.pieces(answered_us, billed_s, end_s):
+        usage = row.hour_micros * seconds
+        if usage > left:
+            billed_s += left // row.hour_micros
+            break
+        left -= usage
+        billed_s += seconds
+    return billed_s

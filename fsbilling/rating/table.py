@@ -2,80 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import msgspec
+from collections.abc import Iterable, Mapping, Sequence
 
 from fsbilling.errors import InputError
-from fsbilling.numbering.number import Number, NumberKind
-from fsbilling.numbering.plan import COUNTRY_CODE
-from fsbilling.numbering.region import Region
-from fsbilling.rating.match import matching_forms, prefix_lengths
+from fsbilling.rating.match import ZONE, matching_forms, prefix_length
+from fsbilling.rating.party import ANY, Party, relations
 from fsbilling.rating.rate import Rate
 
+__all__ = ["MATCHING_RULE", "MAX_ROWS_OF_A_MATCH", "Party", "RateTable"]
+
 MATCHING_RULE = (
-    "The callee's match decides first, then the caller's. On each side the most specific wins: "
-    "a prefix of 3 digits or more (the longest first), then area, then province, "
-    "then a prefix of 1 or 2 digits, then *."
+    "The callee's match decides first, then the caller's, then the callee's kind, then the "
+    "relation of the two. Of matches the most specific wins: a prefix of 3 digits or more (the "
+    "longest first), then area, then province, then a prefix of 1 or 2 digits, then *; a zone "
+    "stands just below that member of it which matches. A kind wins over *. Of relations "
+    "same_city wins, then same_province or elsewhere, then *."
 )
 
+MAX_ROWS_OF_A_MATCH = 500
+"""Bands times levels; it bounds what a call's terms can hold."""
 
-class Party(msgspec.Struct, frozen=True):
-    """One end of a call, as rates see it.
+Rows = tuple[Rate, ...]
+_ANY_SCOPE = ((ANY, ANY),)
 
-    Attributes:
-        digits: What prefixes are compared with; empty when the number is hidden.
-        region: Where the number is at home; `UNKNOWN_REGION` matches no area and no province.
-    """
 
-    digits: str
-    region: Region
+class _Side:
+    """The forms that one column uses: a number's most specific one is found among them."""
 
-    @classmethod
-    def of(cls, number: Number, region: Region) -> Party:
-        """Take from a number the digits that a prefix may match without being mistaken.
+    def __init__(self, zones: Mapping[str, Sequence[str]]) -> None:
+        self._zones = zones
+        self._used: set[str] = set()
+        self._zone_of: dict[str, str] = {}
+        self._lengths: tuple[int, ...] = ()
 
-        The hotline 12345 is no number in Ohio (+1 234), and 95588 none in Myanmar (+95): a short
-        number counts as one of China, 8612345. An extension means nothing outside its company:
-        only `*` matches it.
-        """
-        match number.kind:
-            case NumberKind.SHORT:
-                return cls(COUNTRY_CODE + number.digits, region)
-            case NumberKind.EXTENSION:
-                return cls("", region)
-        return cls(number.digits, region)
+    def add(self, form: str) -> None:
+        """Take a form into use. Raises InputError when a zone shares a member with another."""
+        if form in self._used:
+            return
+        self._used.add(form)
+        self._try_length(form)
+        if not form.startswith(ZONE):
+            return
+        for member in self._zones.get(form.removeprefix(ZONE), ()):
+            other = self._zone_of.setdefault(member, form)
+            if other != form:
+                raise InputError(f"two rates tie: {member} is in {other} and in {form}")
+            self._try_length(member)
+
+    def forms(self, party: Party) -> list[str]:
+        """Give the forms in use that match a party, the most specific first."""
+        forms = matching_forms(party.digits, party.region, self._lengths)
+        used, zone_of = self._used, self._zone_of
+        if not zone_of:
+            return [form for form in forms if form in used]
+        found = []
+        for form in forms:
+            if form in used:
+                found.append(form)
+            zone = zone_of.get(form)
+            if zone is not None and zone not in found:
+                found.append(zone)
+        return found
+
+    def _try_length(self, form: str) -> None:
+        length = prefix_length(form)
+        if length and length not in self._lengths:
+            self._lengths = tuple(sorted((*self._lengths, length), reverse=True))
 
 
 class RateTable:
     """The rows of one tariff version; what a lookup costs does not grow with their number.
 
-    Every form that can match a party is probed, most specific first (`MATCHING_RULE`): one dict
-    lookup per prefix length in the table, and one each for area, province and any.
+    Every form that can match a party is looked up, most specific first (`MATCHING_RULE`): one
+    probe per prefix length in the table and side, and then one per pair of forms that are in use.
 
-    Raises InputError when two rows have the same origin and destination: neither could win.
+    Rows are taken in one by one, so that whoever feeds them may let others work in between.
+
+    Raises InputError when two rows tie, so that neither could win.
+
+    Attributes:
+        levels: Every `level_from` of the table, and 0, in order.
     """
 
-    def __init__(self, rates: Iterable[Rate]) -> None:
-        # Large tables list destinations, for few origins: so few dicts, and only one is large.
-        self._by_origin: dict[str, dict[str, Rate]] = {}
-        destinations: set[str] = set()
+    def __init__(
+        self, rates: Iterable[Rate], zones: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        self._rows: dict[tuple[str, str, str, str], Rows] = {}
+        self._origins = _Side(zones or {})
+        self._destinations = _Side(zones or {})
+        self._scopes: set[tuple[str, str]] = set()
+        levels = {0}
         for rate in rates:
-            by_destination = self._by_origin.setdefault(rate.origin, {})
-            if by_destination.setdefault(rate.destination, rate) is not rate:
-                raise InputError(f"two rates tie: both from {rate.origin} to {rate.destination}")
-            destinations.add(rate.destination)
-        self._origin_lengths = prefix_lengths(self._by_origin)
-        self._destination_lengths = prefix_lengths(destinations)
+            self._add(rate)
+            levels.add(rate.level_from)
+        self.levels = sorted(levels)
+        self._scoped = bool(self._scopes - {*_ANY_SCOPE})
+
+    def rows(self, origin: Party, destination: Party) -> Rows:
+        """Give all rows of the most specific match: one per band and level; none: empty.
+
+        They are ordered by band and level.
+        """
+        origins = self._origins.forms(origin)
+        scopes = self._scopes_of(origin, destination) if self._scoped else _ANY_SCOPE
+        rows = self._rows
+        for destination_form in self._destinations.forms(destination):
+            for origin_form in origins:
+                for kind, relation in scopes:
+                    found = rows.get((destination_form, origin_form, kind, relation))
+                    if found is not None:
+                        return found
+        return ()
 
     def find(self, origin: Party, destination: Party) -> Rate | None:
-        """Give the most specific row for a call, or None when no row matches it."""
-        origin_forms = matching_forms(origin.digits, origin.region, self._origin_lengths)
-        tables = [self._by_origin[form] for form in origin_forms if form in self._by_origin]
-        lengths = self._destination_lengths
-        for form in matching_forms(destination.digits, destination.region, lengths):
-            for by_destination in tables:
-                rate = by_destination.get(form)
-                if rate is not None:
-                    return rate
-        return None
+        """Give the row of a call by a tariff without bands and levels; None when none matches."""
+        rows = self.rows(origin, destination)
+        return rows[0] if rows else None
+
+    def _add(self, rate: Rate) -> None:
+        match = rate.match
+        earlier = self._rows.get(match, ())
+        if any(row.band == rate.band and row.level_from == rate.level_from for row in earlier):
+            raise InputError(f"two rates tie: both from {rate.origin} to {rate.destination}")
+        if len(earlier) >= MAX_ROWS_OF_A_MATCH:
+            raise InputError(f"more than {MAX_ROWS_OF_A_MATCH} rates to {rate.destination}")
+        if not earlier:
+            self._rows[match] = (rate,)
+            self._destinations.add(rate.destination)
+            self._origins.add(rate.origin)
+            self._scopes.add((rate.callee_kind, rate.relation))
+            return
+        rows = sorted((*earlier, rate), key=lambda row: (row.band, row.level_from))
+        self._rows[match] = tuple(rows)
+
+    def _scopes_of(self, origin: Party, destination: Party) -> list[tuple[str, str]]:
+        kinds = (destination.kind, ANY) if destination.kind else (ANY,)
+        near = relations(origin.region, destination.region)
+        return [
+            (kind, relation)
+            for kind in kinds
+            for relation in near
+            if (kind, relation) in self._scopes
+        ]

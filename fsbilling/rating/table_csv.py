@@ -11,58 +11,36 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from fsbilling.rating.columns import COLUMNS, Column, read_header, read_row
+from fsbilling.rating.columns import columns_used
 from fsbilling.rating.faults import FaultList, TableFault, TableFaults
+from fsbilling.rating.plan import PLAIN, Plan
 from fsbilling.rating.rate import Rate
+from fsbilling.rating.table_rows import read_rows
 
 MAX_BYTES = 64 * 1024 * 1024
-MAX_ROWS = 500_000
 
 
-def parse(data: bytes) -> list[Rate]:
+def parse(data: bytes, plan: Plan = PLAIN) -> list[Rate]:
     """Read a CSV file: UTF-8 with or without a byte order mark, or else GBK.
 
-    The first line that is not empty is the header; the columns (`columns.COLUMNS`) may stand in
-    any order, and only the price is required. An empty cell is the default.
-
-    Raises TableFaults with every fault of every line: cells that cannot be read, values out of
-    range, and two rows with the same origin and destination, which would tie.
+    `table_rows.read_rows` says what a table is. Raises TableFaults with every fault.
     """
     faults = FaultList()
-    rates: list[Rate] = []
-    columns: list[Column] | None = None
-    lines: dict[tuple[str, str], int] = {}
-    for line, cells in _rows(data, faults):
-        if not any(map(str.strip, cells)):
-            continue
-        if columns is None:
-            columns = read_header(line, cells, faults)
-            faults.raise_any()
-            continue
-        if len(lines) >= MAX_ROWS:
-            faults.add(line, "", f"a table has at most {MAX_ROWS} rows")
-            break
-        rate = read_row(line, cells, columns, faults)
-        if rate is None:
-            continue
-        earlier = lines.setdefault((rate.origin, rate.destination), line)
-        if earlier != line:
-            reason = f"from {rate.origin} to {rate.destination}, the same as line {earlier}"
-            faults.add(line, "", f"this row is {reason}: they tie")
-        rates.append(rate)
-    if columns is None:
-        faults.add(0, "", "there is no header; the first line names the columns")
-    faults.raise_any()
-    return rates
+    return read_rows(_rows(data, faults), plan, faults)
 
 
 def write(rates: Iterable[Rate]) -> str:
-    """Write rates as CSV with every column, one row each, in their order; ids are left out."""
+    """Write rates as CSV, one row each, in their order; ids are left out.
+
+    Columns that came with bands, levels and the like are there when some row uses them.
+    """
+    rows = list(rates)
+    columns = columns_used(rows)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(column.name for column in COLUMNS)
-    for rate in rates:
-        writer.writerow(column.write(getattr(rate, column.field)) for column in COLUMNS)
+    writer.writerow(column.name for column in columns)
+    for rate in rows:
+        writer.writerow(column.write(getattr(rate, column.field)) for column in columns)
     return text.getvalue()
 
 

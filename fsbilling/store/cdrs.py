@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, update
 
 from fsbilling.calls.cdr import Cdr, EndSource, HungUpBy
+from fsbilling.calls.parties import parties
 from fsbilling.numbering.number import Number, NumberKind
 from fsbilling.numbering.region import Region
+from fsbilling.rating.month import Settled, Talk
 from fsbilling.store.insert import insert_once
 from fsbilling.store.schema import cdr as table
 from fsbilling.store.text import clean
+
+SETTLED_BATCH = 1000
 
 _SIDES = ("caller", "callee", "rated_caller")
 _PARTIES = frozenset({*_SIDES, *(f"{side}_region" for side in _SIDES)})
@@ -108,6 +112,28 @@ def newest(
     if refused:
         query = query.where(table.c.refusal != "")
     return [_cdr(row) for row in conn.execute(_within(query, selection))]
+
+
+def settled(
+    conn: Connection, *, account: str, tariff: str, month: str
+) -> Iterator[tuple[int, Settled]]:
+    """Give what a month's calls by a tariff cost, each with the tariff's version.
+
+    What was waived counts as charged: it is not asked for again.
+    """
+    query = select(table).where(
+        table.c.account == account,
+        table.c.tariff == tariff,
+        table.c.month == month,
+        table.c.answered_us > 0,
+    )
+    for row in conn.execute(query.order_by(table.c.id).execution_options(yield_per=SETTLED_BATCH)):
+        cdr = _cdr(row)
+        talk = Talk(*parties(cdr), cdr.answered_us, cdr.duration_us)
+        yield (
+            cdr.tariff_version,
+            Settled(talk, cdr.included_s, cdr.charge_micros + cdr.waived_micros),
+        )
 
 
 def count(conn: Connection, selection: Selection = EVERY) -> int:

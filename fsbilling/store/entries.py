@@ -18,7 +18,7 @@ from fsbilling.ledger.chain import Books, Fault, FaultKind, hash_of
 from fsbilling.ledger.chain import verify as verify_chain
 from fsbilling.ledger.entry import Entry, EntryKind
 from fsbilling.money import MAX_MICROS, format_micros
-from fsbilling.store import accounts
+from fsbilling.store import accounts, usages
 from fsbilling.store.schema import account, entry, hold
 from fsbilling.store.text import clean, storable
 
@@ -148,8 +148,18 @@ def entries(conn: Connection, code: str, limit: int = 100) -> list[Entry]:
     return [_entry(row) for row in conn.execute(query.order_by(entry.c.seq.desc()).limit(limit))]
 
 
+def posted_micros(conn: Connection, account_id: int, kind: EntryKind, ref_start: str) -> int:
+    """Add up the account's entries of a kind whose references begin so."""
+    query = select(func.coalesce(func.sum(entry.c.amount_micros), 0)).where(
+        entry.c.account_id == account_id,
+        entry.c.kind == kind,
+        entry.c.ref.startswith(clean(ref_start), autoescape=True),
+    )
+    return int(conn.execute(query).scalar_one())
+
+
 def verify(conn: Connection, code: str | None = None) -> list[Fault]:
-    """Every fault of one account, or of all: entries, balance, and held = sum of holds.
+    """Every fault of one account, or of all: entries, balance, and what holds add up to.
 
     Call it under `Database.read`, whose transaction sees one moment.
     """
@@ -168,6 +178,7 @@ def verify(conn: Connection, code: str | None = None) -> list[Fault]:
         )
         faults += verify_chain(_in_order(conn, row.id), books)
         faults += _verify_held(row, held_by_account.get(row.id, 0))
+        faults += _verify_packages(conn, row)
     return faults
 
 
@@ -228,10 +239,19 @@ def _verify_held(row: Row[Any], holds_micros: int) -> Iterator[Fault]:
         yield Fault(row.code, FaultKind.HELD, 0, detail)
 
 
+def _verify_packages(conn: Connection, row: Row[Any]) -> Iterator[Fault]:
+    for tariff, month, held_s, holds_s in usages.misheld(conn, row.id):
+        detail = (
+            f"{held_s} s of the package of {tariff} are held in {month}, "
+            f"the holds add up to {holds_s} s"
+        )
+        yield Fault(row.code, FaultKind.PACKAGE, 0, detail)
+
+
 def _in_order(conn: Connection, account_id: int) -> Iterator[Entry]:
     """All entries of one account, fetched in batches: there may be one for every call."""
     query = select(entry).filter_by(account_id=account_id).order_by(entry.c.seq)
-    with conn.execution_options(yield_per=_VERIFY_BATCH).execute(query) as rows:
+    with conn.execute(query.execution_options(yield_per=_VERIFY_BATCH)) as rows:
         for row in rows:
             yield _entry(row)
 

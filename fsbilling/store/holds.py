@@ -1,6 +1,7 @@
 """Holds in SQL: the credit set aside for each live call.
 
-Kept at each commit: `account.held_micros` is the sum of the account's holds.
+Kept at each commit: `account.held_micros` is the sum of the account's holds, and
+`usage.included_held_s` the sum of those that count for its tariff and month.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 from fsbilling.calls.call import Call
 from fsbilling.errors import StoreError
 from fsbilling.rating.terms import Terms
-from fsbilling.store import accounts
+from fsbilling.store import accounts, usages
 from fsbilling.store.insert import insert_once
 from fsbilling.store.schema import account, hold
 
@@ -25,8 +26,9 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
         call: Who calls whom; its `switch` and `uuid` are the key.
         terms: The rate the call was started with.
         account_id: Who pays.
-        amount_micros: What is set aside.
-        granted_s: The seconds of talk it pays for, counted from the answer.
+        included_s: What is set aside of the package.
+        amount_micros: What is set aside of the credit.
+        granted_s: The seconds of talk that both pay for, counted from the answer.
         leg_uuid: The channel whose end ends the billing; differs from `call.uuid` after a
             transfer.
         authorised_us: When it was placed.
@@ -38,6 +40,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     call: Call
     terms: Terms
     account_id: int
+    included_s: int = 0
     amount_micros: int
     granted_s: int
     leg_uuid: str
@@ -58,13 +61,17 @@ _DELETE = delete(hold).where(_KEY)
 def place(conn: Connection, new: Hold) -> bool:
     """Set credit aside for a new call; False, and nothing changed, when it has a hold already.
 
-    The caller has locked the account in this transaction (`accounts.lock`) and seen that the
-    amount is free. Raises StoreError, by the table's own check, rather than break DESIGN rule 1.
+    The caller has locked the account in this transaction (`accounts.lock`), seen that the
+    amount is free, and opened the package that it takes from (`usages.open_package`). Raises
+    StoreError, by the tables' own checks, rather than break DESIGN rule 1.
     """
     row = {
         "switch": new.call.switch,
         "uuid": new.call.uuid,
         "account_id": new.account_id,
+        "tariff": new.terms.tariff,
+        "month": new.call.month,
+        "included_s": new.included_s,
         "amount_micros": new.amount_micros,
         "granted_s": new.granted_s,
         "leg_uuid": new.leg_uuid,
@@ -78,6 +85,7 @@ def place(conn: Connection, new: Hold) -> bool:
     if not insert_once(conn, hold, row):
         return False
     accounts.change_held(conn, new.account_id, new.amount_micros)
+    _change_package(conn, new, new.included_s)
     return True
 
 
@@ -92,11 +100,12 @@ def renew(
     uuid: str,
     *,
     amount_micros: int,
+    included_s: int,
     granted_s: int,
     timer_seq: int,
     seen_us: int,
 ) -> None:
-    """Change what is set aside, and adjust the account by the difference.
+    """Change what is set aside, and adjust account and package by the difference.
 
     Raises StoreError when the call has no hold (any more), or when its timer is past `timer_seq`,
     so that another daemon has it: the seconds must not be granted (DESIGN rule 2).
@@ -111,12 +120,14 @@ def renew(
         switch,
         uuid,
         amount_micros=amount_micros,
+        included_s=included_s,
         granted_s=granted_s,
         timer_seq=timer_seq,
         seen_us=seen_us,
     )
     if amount_micros != held.amount_micros:
         accounts.change_held(conn, held.account_id, amount_micros - held.amount_micros)
+    _change_package(conn, held, included_s - held.included_s)
 
 
 def answered(conn: Connection, switch: str, uuid: str, answered_us: int, seen_us: int) -> bool:
@@ -130,11 +141,12 @@ def follow(conn: Connection, switch: str, uuid: str, leg_uuid: str, seen_us: int
 
 
 def remove(conn: Connection, switch: str, uuid: str) -> Hold | None:
-    """Give the credit back; the hold as it was, or None when there is none (any more)."""
+    """Give credit and package back; the hold as it was, or None when there is none (any more)."""
     held = _lock(conn, switch, uuid)
     if held is not None:
         conn.execute(_DELETE, _key(switch, uuid))
         accounts.change_held(conn, held.account_id, -held.amount_micros)
+        _change_package(conn, held, -held.included_s)
     return held
 
 
@@ -153,6 +165,11 @@ def count(conn: Connection, account_id: int) -> int:
     """How many live calls the account pays for."""
     query = select(func.count()).select_from(hold).where(hold.c.account_id == account_id)
     return conn.execute(query).scalar_one()
+
+
+def _change_package(conn: Connection, held: Hold, delta_s: int) -> None:
+    if delta_s:
+        usages.change_held(conn, held.account_id, held.terms.tariff, held.call.month, delta_s)
 
 
 def _lock(conn: Connection, switch: str, uuid: str) -> Hold | None:
@@ -176,6 +193,7 @@ def _hold(row: Row[Any]) -> Hold:
         call=msgspec.json.decode(row.call, type=Call),
         terms=msgspec.json.decode(row.terms, type=Terms),
         account_id=row.account_id,
+        included_s=row.included_s,
         amount_micros=row.amount_micros,
         granted_s=row.granted_s,
         leg_uuid=row.leg_uuid,

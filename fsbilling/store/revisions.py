@@ -23,6 +23,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
 
     revision: int
     billed_s: int
+    included_s: int
     charge_micros: int
     waived_micros: int
     tariff: str

@@ -76,6 +76,8 @@ tariff_version = Table(
     _int("row_count"),
     _text("source"),
     _big("imported_us"),
+    # As JSON: read with the rates, and only then.
+    _text("plan"),
     UniqueConstraint("tariff", "version"),
     Index(None, "tariff", "valid_from_us"),
 )
@@ -87,13 +89,20 @@ rate = Table(
     Column("version_id", BIG, ForeignKey("tariff_version.id"), nullable=False, index=True),
     _text("origin"),
     _text("destination"),
+    _text("callee_kind"),
+    _text("relation"),
+    _text("band"),
+    _int("level_from"),
     _big("rate_micros_per_min"),
+    _big("rate_micros_per_hour"),
     _big("connect_fee_micros"),
+    _big("per_call_micros"),
     _int("first_increment_s"),
     _int("next_increment_s"),
     _int("grace_s"),
     _big("min_charge_micros"),
     _big("max_charge_micros"),
+    Column("in_package", Boolean, nullable=False),
     _text("note"),
 )
 
@@ -129,6 +138,22 @@ account_tariff = Table(
     Column("tariff", Text, ForeignKey("tariff.name"), nullable=False),
 )
 
+usage = Table(
+    "usage",
+    metadata,
+    Column("account_id", BIG, ForeignKey("account.id"), primary_key=True, autoincrement=False),
+    Column("tariff", Text, primary_key=True),
+    Column("month", Text, primary_key=True),
+    _big("billed_s"),
+    _big("calls"),
+    _big("package_s"),
+    _big("included_s"),
+    _big("included_held_s"),
+    CheckConstraint("included_s >= 0 AND included_held_s >= 0", name="included"),
+    # As with credit: no second of a package is given away twice.
+    CheckConstraint("included_s + included_held_s <= package_s", name="no_overuse"),
+)
+
 entry = Table(
     "entry",
     metadata,
@@ -162,6 +187,9 @@ hold = Table(
     Column("account_id", BIG, ForeignKey("account.id"), nullable=False, index=True),
     _big("amount_micros"),
     _int("granted_s"),
+    _text("tariff"),
+    _text("month"),
+    _int("included_s"),
     _text("leg_uuid"),
     _big("authorised_us"),
     _big("answered_us"),
@@ -170,6 +198,7 @@ hold = Table(
     _text("call"),
     _text("terms"),
     CheckConstraint("amount_micros >= 0", name="amount"),
+    CheckConstraint("included_s >= 0", name="included"),
 )
 
 
@@ -185,6 +214,7 @@ def _price() -> list[Column[Any]]:
     """The columns that a correction changes."""
     return [
         _big("billed_s"),
+        _big("included_s"),
         _big("charge_micros"),
         _big("waived_micros"),
         _text("tariff"),
@@ -220,10 +250,15 @@ cdr = Table(
     _text("uuid"),
     _text("core_uuid"),
     _text("last_leg_uuid"),
+    _text("rated_callee_kind"),
+    _text("month"),
+    _big("used_s"),
+    _big("used_calls"),
     _int("revision"),
     # DESIGN rule 4: once.
     UniqueConstraint("switch", "uuid"),
     Index(None, "account", "created_us"),
+    Index(None, "account", "tariff", "month"),
     Index(None, "created_us"),
     Index(None, "uuid"),
 )

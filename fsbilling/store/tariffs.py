@@ -6,12 +6,13 @@ are valid from the same moment the one imported later counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, func, insert, select
 
+from fsbilling.rating.plan import PLAIN, Plan
 from fsbilling.rating.rate import Rate
 from fsbilling.store.insert import insert_once
 from fsbilling.store.schema import rate, tariff, tariff_version
@@ -19,8 +20,9 @@ from fsbilling.store.text import clean
 
 IMPORT_BATCH = 2000
 
+# Not the plan: the list is read every few seconds, and zones may be long.
+_LISTED = [column for column in tariff_version.c if column.name != "plan"]
 _RATE_FIELDS = tuple(name for name in Rate.__struct_fields__ if name != "rate_id")
-_RATE_COLUMNS = (rate.c.id, *(rate.c[name] for name in _RATE_FIELDS))
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +55,7 @@ def import_version(
     valid_from_us: int,
     source: str,
     at_us: int,
+    plan: Plan = PLAIN,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Add a version of tariff `name`, all of it or (when the transaction fails) nothing.
@@ -71,6 +74,7 @@ def import_version(
         "row_count": len(rates),
         "source": clean(source),
         "imported_us": at_us,
+        "plan": msgspec.json.encode(plan).decode(),
     }
     added = conn.execute(insert(tariff_version).returning(tariff_version.c.id), new_version)
     version_id: int = added.scalar_one()
@@ -86,7 +90,7 @@ def import_version(
 
 def versions(conn: Connection, name: str | None = None) -> list[Version]:
     """Every version, of one tariff or of all, oldest first."""
-    query = select(tariff_version).order_by(tariff_version.c.tariff, tariff_version.c.version)
+    query = select(*_LISTED).order_by(tariff_version.c.tariff, tariff_version.c.version)
     if name is not None:
         query = query.where(tariff_version.c.tariff == clean(name))
     return [_version(row) for row in conn.execute(query)]
@@ -95,7 +99,7 @@ def versions(conn: Connection, name: str | None = None) -> list[Version]:
 def version_at(conn: Connection, name: str, at_us: int) -> Version | None:
     """The version that prices a call that starts at `at_us`."""
     query = (
-        select(tariff_version)
+        select(*_LISTED)
         .where(tariff_version.c.tariff == clean(name), tariff_version.c.valid_from_us <= at_us)
         .order_by(tariff_version.c.valid_from_us.desc(), tariff_version.c.version.desc())
         .limit(1)
@@ -104,21 +108,24 @@ def version_at(conn: Connection, name: str, at_us: int) -> Version | None:
     return None if row is None else _version(row)
 
 
+def plan(conn: Connection, version: Version) -> Plan:
+    """Give the frame that a version's rates stand in."""
+    query = select(tariff_version.c.plan).where(tariff_version.c.id == version.version_id)
+    return msgspec.json.decode(conn.execute(query).scalar_one(), type=Plan)
+
+
 def rates(conn: Connection, version: Version) -> list[Rate]:
     """Every rate of a version, in the order of the file."""
-    of_version = rate.c.version_id == version.version_id
-    query = select(*_RATE_COLUMNS).where(of_version).order_by(rate.c.id)
-    return [_rate(row) for row in conn.execute(query)]
+    return list(each_rate(conn, version))
 
 
-def find_rate(conn: Connection, rate_id: int) -> Rate | None:
-    """One row of any version, as a CDR names it."""
-    row = conn.execute(select(*_RATE_COLUMNS).where(rate.c.id == rate_id)).first()
-    return None if row is None else _rate(row)
-
-
-def _rate(row: Row[Any]) -> Rate:
-    return Rate(rate_id=row[0], **dict(zip(_RATE_FIELDS, row[1:], strict=True)))
+def each_rate(conn: Connection, version: Version) -> Iterator[Rate]:
+    """The same one by one, as they come off SQL."""
+    columns = [rate.c.id, *(rate.c[name] for name in _RATE_FIELDS)]
+    query = select(*columns).where(rate.c.version_id == version.version_id).order_by(rate.c.id)
+    with conn.execute(query.execution_options(yield_per=IMPORT_BATCH)) as rows:
+        for row in rows:
+            yield Rate(rate_id=row[0], **dict(zip(_RATE_FIELDS, row[1:], strict=True)))
 
 
 def _row(each: Rate, version_id: int) -> dict[str, Any]:

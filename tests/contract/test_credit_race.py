@@ -130,5 +130,12 @@ def test_calls_that_come_grow_and_go_at_once_never_lock_each_other_out(daemons):
 
 def renew(conn, uuid, amount_micros):
     holds.renew(
-        conn, "sw1", uuid, amount_micros=amount_micros, granted_s=9, timer_seq=1, seen_us=NOW_US
+        conn,
+        "sw1",
+        uuid,
+        amount_micros=amount_micros,
+        included_s=0,
+        granted_s=9,
+        timer_seq=1,
+        seen_us=NOW_US,
     )

@@ -38,6 +38,7 @@ TAMPERINGS = {
         (FaultKind.HELD, 0),
     ),
     "removed hold": (["DELETE FROM hold"], (FaultKind.HELD, 0)),
+    "changed package of a hold": (["UPDATE hold SET included_s = 1"], (FaultKind.PACKAGE, 0)),
     "changed hold": (["UPDATE hold SET amount_micros = 1"], (FaultKind.HELD, 0)),
 }
 

@@ -10,6 +10,7 @@ from commands import Commands
 from world import SWITCH, S, World
 
 from fsbilling.billing.reconcile import Kind, Reconciler
+from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import EndSource
 from fsbilling.sim.plan import Transfer
 from fsbilling.store import entries, revisions
@@ -38,7 +39,7 @@ def world(db, folder):
 
 
 def compared(world, folder, **options):
-    reconciler = Reconciler(world.db, SWITCH, world.clock, **options)
+    reconciler = Reconciler(world.db, TariffBook(world.db), SWITCH, world.clock, **options)
     found = []
     for path in record_paths([folder]):
         found += reconciler.compare(path, read_path(path))

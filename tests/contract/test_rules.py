@@ -133,6 +133,7 @@ def test_rule_4_a_call_is_settled_once(world):
     record = world.cdr(uuid)
     again = settle(
         world.db,
+        world.daemon.book,
         session,
         msgspec.structs.replace(_ending(record), ended_us=record.ended_us + 5 * S),
         now_us=world.clock.now_us(),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 
 import msgspec
 import pytest
 from store_samples import NOW_US
 
+from fsbilling.rating.plan import PLAIN, UNLIMITED_S, Band, LevelMode, Levels, LevelUnit, Plan
 from fsbilling.rating.rate import Rate
 from fsbilling.store import tariffs
 
@@ -15,13 +17,20 @@ RATES = [
     Rate(
         origin="province:广东",
         destination="prefix:86755",
+        callee_kind="mobile",
+        relation="same_city",
+        band="peak",
+        level_from=50,
         rate_micros_per_min=150_000,
+        rate_micros_per_hour=7,
         connect_fee_micros=1,
+        per_call_micros=4,
         first_increment_s=60,
         next_increment_s=6,
         grace_s=3,
         min_charge_micros=2,
         max_charge_micros=3,
+        in_package=False,
         note="深圳",
     ),
     Rate(rate_micros_per_min=300_000),
@@ -42,6 +51,25 @@ def test_rates_come_back_as_they_were_imported_with_their_ids(db):
         rates = tariffs.rates(conn, version)
     assert [msgspec.structs.replace(rate, rate_id=0) for rate in rates] == RATES
     assert len({rate.rate_id for rate in rates} - {0}) == 2
+
+
+def test_a_version_keeps_the_plan_it_came_with(db):
+    plan = Plan(
+        calendar="CN",
+        holidays=(date(2026, 12, 31),),
+        bands=(Band("peak", ("workday",), ((480, 1200),)),),
+        zones={"delta": ("area:0755",)},
+        levels=Levels(LevelUnit.MINUTES, LevelMode.VOLUME),
+        included_s=UNLIMITED_S,
+        month_fee_micros=300_000_000,
+    )
+    with db.write() as conn:
+        import_version(conn, RATES, plan=plan)
+        import_version(conn, RATES)
+    with db.read() as conn:
+        first, second = tariffs.versions(conn)
+        assert tariffs.plan(conn, first) == plan
+        assert tariffs.plan(conn, second) == PLAIN
 
 
 def test_versions_are_numbered_within_their_tariff(db):

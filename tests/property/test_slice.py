@@ -1,10 +1,12 @@
 """However calls come and go, holds never exceed the credit, and little of it is left unused."""
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsbilling.clock import US_PER_S
-from fsbilling.credit.slice import HORIZON_S, can_start, next_grant
+from fsbilling.credit.slice import HORIZON_S, RING_S, can_start, first_grant, next_grant
+from fsbilling.rating.plan import UNLIMITED_S
 from fsbilling.rating.price import price
 from fsbilling.rating.rate import Rate
 from fsbilling.rating.terms import Terms
@@ -22,7 +24,9 @@ RATES = st.builds(
 TERMS = st.builds(Terms, tariff=st.just("std"), version=st.just(1), rate=RATES)
 
 
-def grant_of(terms, *, granted_s=0, held=0, free=0, live=1, slice_s=30):
+def grant_of(
+    terms, *, granted_s=0, held=0, free=0, live=1, slice_s=30, included_s=0, included_free_s=0
+):
     return next_grant(
         terms,
         answered_us=0,
@@ -31,6 +35,8 @@ def grant_of(terms, *, granted_s=0, held=0, free=0, live=1, slice_s=30):
         free_micros=free,
         live_calls=live,
         slice_s=slice_s,
+        included_s=included_s,
+        included_free_s=included_free_s,
     )
 
 
@@ -103,3 +109,97 @@ def test_a_free_call_starts_without_credit():
     terms = Terms(tariff="std", version=1, rate=Rate(rate_micros_per_min=0))
     assert can_start(terms, answered_us=0, free_micros=0)
     assert grant_of(terms, free=0, slice_s=30).granted_s == 30
+
+
+PACKAGED = st.builds(
+    Terms,
+    tariff=st.just("std"),
+    version=st.just(1),
+    rate=st.builds(
+        msgspec.structs.replace,
+        RATES,
+        per_call_micros=st.sampled_from([0, 0, 20_000]),
+        in_package=st.sampled_from([True, True, True, False]),
+    ),
+)
+
+
+@given(
+    PACKAGED,
+    st.integers(0, 20_000_000),
+    st.integers(0, 5_000),
+    st.integers(1, 50),
+    st.integers(0, 90),
+)
+def test_renewals_take_the_package_first_and_end_at_the_last_second_both_pay_for(
+    terms, credit, package_s, live, came_back_s
+):
+    granted_s = held = included_s = 0
+    while granted_s < 600:
+        free_s = package_s - included_s
+        grant = grant_of(
+            terms,
+            granted_s=granted_s,
+            held=held,
+            free=credit - held,
+            live=live,
+            included_s=included_s,
+            included_free_s=free_s,
+        )
+        if grant.granted_s == granted_s:
+            talk_us = (granted_s + 1) * US_PER_S
+            assert price(terms, 0, talk_us, package_s).amount_micros > credit
+            break
+        granted_s, held, included_s = grant.granted_s, grant.held_micros, grant.included_s
+        charge = price(terms, 0, granted_s * US_PER_S, included_s)
+        assert (charge.amount_micros, charge.included_s) == (held, included_s)
+        assert held <= credit
+        assert included_s <= package_s
+        if charge.billed_s and terms.rate.in_package:
+            # No money for a second while the package has one left.
+            assert included_s == min(charge.billed_s, package_s) or held == _money(terms, grant)
+        if granted_s > 100:
+            package_s, came_back_s = package_s + came_back_s, 0
+
+
+def _money(terms, grant):
+    """What a call costs that the package pays for whole."""
+    return price(terms, 0, grant.included_s * US_PER_S, grant.included_s).amount_micros
+
+
+def test_a_package_is_taken_in_slices_not_whole():
+    terms = Terms(tariff="std", version=1, rate=Rate(rate_micros_per_min=600_000))
+    grant = grant_of(terms, included_free_s=6_000)
+    assert (grant.granted_s, grant.included_s, grant.held_micros) == (30, 30, 0)
+    shared = grant_of(terms, included_free_s=40, live=2)
+    assert (shared.granted_s, shared.included_s) == (5, 5)
+
+
+def test_an_unlimited_package_starts_calls_without_credit_and_never_ends():
+    terms = Terms(tariff="std", version=1, rate=Rate(rate_micros_per_min=600_000))
+    assert can_start(terms, answered_us=0, free_micros=0, included_free_s=UNLIMITED_S)
+    assert not can_start(terms, answered_us=0, free_micros=0)
+    grant = grant_of(terms, granted_s=50_000, included_s=50_000, included_free_s=UNLIMITED_S)
+    assert (grant.granted_s, grant.held_micros) == (50_030, 0)
+    assert grant.reserve_s > 10_000
+
+
+EDGE_S = 1_000_000
+
+
+@given(RATES, RATES, st.integers(-200, 400), st.integers(0, RING_S), st.integers(0, 3_000_000))
+def test_a_first_hold_pays_for_its_seconds_whenever_the_call_is_answered(
+    before, after, start_s, ring_s, free
+):
+    terms = Terms(
+        tariff="std",
+        version=1,
+        rate=before,
+        others=(msgspec.structs.replace(after, band="peak"),),
+        edges=((0, "*"), (EDGE_S, "peak")),
+    )
+    now_us = (EDGE_S - start_s) * US_PER_S
+    grant = first_grant(terms, now_us=now_us, free_micros=free, live_calls=1, slice_s=15)
+    answered_us = now_us + ring_s * US_PER_S
+    charge = price(terms, answered_us, grant.granted_s * US_PER_S)
+    assert charge.amount_micros <= grant.held_micros <= free

@@ -6,6 +6,7 @@ from world import PACE, SWITCH, S
 from fsbilling import clock as clocks
 from fsbilling.billing.meter import Meter
 from fsbilling.billing.recover import Recovery
+from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls.cdr import EndSource
 from fsbilling.errors import SwitchTimeout
@@ -121,6 +122,7 @@ def test_what_one_switch_misses_is_not_forgotten_when_another_is_swept(world):
     nodes = {SWITCH: Node(SWITCH, world.api), "fs2": Node("fs2", lambda c, _s=0: other.execute(c))}
     meter = Meter(
         world.db,
+        TariffBook(world.db),
         nodes,
         clock=world.clock,
         pace=PACE,

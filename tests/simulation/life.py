@@ -48,6 +48,7 @@ class Life:
         self._is_to_take_up = self._is_in_doubt = False
         self.meter = Meter(
             door,
+            book,
             nodes,
             clock=node.steady_clock,
             pace=PACE,

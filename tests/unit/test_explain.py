@@ -47,3 +47,17 @@ def test_a_call_within_grace_says_so_and_not_its_rounded_seconds():
 
 def test_a_call_without_talk_says_so():
     assert line(0, connect_fee_micros=100_000).endswith("no talk, free")
+
+
+def test_a_part_of_nothing_is_added_and_not_taken_away():
+    assert line(60 * S, rate_micros_per_min=0, connect_fee_micros=100_000).endswith(
+        "connect fee 0.10 + usage 0.00 = 0.10"
+    )
+
+
+def test_one_included_second_is_told():
+    terms = Terms(tariff="std", version=1, rate=Rate(rate_micros_per_min=60_000))
+    assert explain(terms, price(terms, 0, 2 * S, 1)) == (
+        "std v1: caller *, callee *: 0.06/min, 1/1: 2 s -> 2 s: "
+        "1 s included 0.00 + usage 1 s at 0.06/min 0.001 = 0.001"
+    )

@@ -32,6 +32,10 @@ def charge(duration_us, **fields) -> Charge:
     return price(terms(**fields), ANSWERED_US, duration_us)
 
 
+def amounts(got: Charge) -> list[tuple[PartKind, int]]:
+    return [(part.kind, part.amount_micros) for part in got.parts]
+
+
 @pytest.mark.parametrize(
     ("duration_us", "billed_s"),
     [(1, 1), (S, 1), (S + 1, 2), (59 * S + 999_999, 60), (60 * S, 60)],
@@ -79,13 +83,23 @@ def test_the_charge_is_rounded_once_half_up(talked_s, price_per_min, amount_micr
 
 @pytest.mark.parametrize("duration_us", [0, -1, -5 * S])
 def test_a_call_that_was_never_answered_costs_nothing(duration_us):
-    got = charge(duration_us, connect_fee_micros=100_000, min_charge_micros=500_000)
-    assert got == Charge(talked_s=0, billed_s=0, amount_micros=0, parts=())
+    got = charge(
+        duration_us, connect_fee_micros=100_000, per_call_micros=1, min_charge_micros=500_000
+    )
+    assert (got.talked_s, got.billed_s, got.included_s, got.amount_micros) == (0, 0, 0, 0)
+    assert got.parts == ()
 
 
 def test_a_call_shorter_than_grace_costs_nothing():
-    fields = {"grace_s": 3, "connect_fee_micros": 100_000, "min_charge_micros": 500_000}
-    assert charge(3 * S - 1, **fields) == Charge(talked_s=3, billed_s=0, amount_micros=0, parts=())
+    fields = {
+        "grace_s": 3,
+        "connect_fee_micros": 100_000,
+        "per_call_micros": 100_000,
+        "min_charge_micros": 500_000,
+    }
+    got = charge(3 * S - 1, **fields)
+    assert (got.talked_s, got.billed_s, got.included_s, got.amount_micros) == (3, 0, 0, 0)
+    assert got.parts == ()
     assert charge(3 * S, **fields).amount_micros == 500_000
 
 
@@ -94,28 +108,56 @@ def test_a_call_beyond_grace_pays_for_all_of_its_seconds():
 
 
 def test_the_parts_say_what_the_charge_is_made_of():
-    fee = Part(PartKind.CONNECT_FEE, 100_000)
-    assert charge(60 * S).parts == (Part(PartKind.USAGE, 150_000),)
-    assert charge(60 * S, connect_fee_micros=100_000).parts == (fee, Part(PartKind.USAGE, 150_000))
-    assert charge(60 * S, connect_fee_micros=100_000, min_charge_micros=300_000).parts == (
+    fee = (PartKind.CONNECT_FEE, 100_000)
+    assert amounts(charge(60 * S)) == [(PartKind.USAGE, 150_000)]
+    with_fee = {"connect_fee_micros": 100_000}
+    assert amounts(charge(60 * S, **with_fee)) == [fee, (PartKind.USAGE, 150_000)]
+    assert amounts(charge(60 * S, **with_fee, min_charge_micros=300_000)) == [
         fee,
-        Part(PartKind.USAGE, 150_000),
-        Part(PartKind.MINIMUM, 50_000),
-    )
-    assert charge(120 * S, connect_fee_micros=100_000, max_charge_micros=300_000).parts == (
+        (PartKind.USAGE, 150_000),
+        (PartKind.MINIMUM, 50_000),
+    ]
+    assert amounts(charge(120 * S, **with_fee, max_charge_micros=300_000)) == [
         fee,
-        Part(PartKind.USAGE, 300_000),
-        Part(PartKind.CAP, -100_000),
-    )
+        (PartKind.USAGE, 300_000),
+        (PartKind.CAP, -100_000),
+    ]
+    assert amounts(charge(60 * S, **with_fee, per_call_micros=7)) == [
+        (PartKind.PER_CALL, 7),
+        fee,
+        (PartKind.USAGE, 150_000),
+    ]
+
+
+def test_usage_tells_its_seconds_and_its_row():
+    got = charge(61 * S, first_increment_s=6, next_increment_s=6)
+    assert got.parts == (Part(PartKind.USAGE, 165_000, 66, got.rate),)
+    assert got.rate.rate_micros_per_min == 150_000
 
 
 def test_a_free_rate_still_lists_its_usage():
-    assert charge(60 * S, price_per_min=0).parts == (Part(PartKind.USAGE, 0),)
+    assert amounts(charge(60 * S, price_per_min=0)) == [(PartKind.USAGE, 0)]
 
 
 def test_a_call_at_exactly_the_minimum_or_maximum_has_no_part_for_it():
     fields = {"min_charge_micros": 150_000, "max_charge_micros": 150_000}
-    assert charge(60 * S, **fields).parts == (Part(PartKind.USAGE, 150_000),)
+    assert amounts(charge(60 * S, **fields)) == [(PartKind.USAGE, 150_000)]
+
+
+def test_a_price_per_hour_is_exact_where_no_price_per_minute_is():
+    by_hour = {"price_per_min": 0, "rate_micros_per_hour": 10_000_000}
+    assert charge(3_600 * S, **by_hour).amount_micros == 10_000_000
+    assert charge(60 * S, **by_hour).amount_micros == 166_667
+    assert affordable_s(terms(**by_hour), ANSWERED_US, 166_666, HOUR_S) == 59
+    assert affordable_s(terms(**by_hour), ANSWERED_US, 166_667, HOUR_S) == 60
+
+
+def test_every_connected_call_pays_the_price_per_call():
+    per_call = {"price_per_min": 0, "per_call_micros": 2_000_000}
+    assert charge(1, **per_call).amount_micros == 2_000_000
+    assert charge(HOUR_S * S, **per_call).amount_micros == 2_000_000
+    assert affordable_s(terms(**per_call), ANSWERED_US, 1_999_999, HOUR_S) == 0
+    assert affordable_s(terms(**per_call), ANSWERED_US, 2_000_000, HOUR_S) == HOUR_S
 
 
 def test_a_connect_fee_above_the_maximum_is_capped_too():
@@ -165,6 +207,24 @@ def test_without_credit_the_grace_remains():
 @pytest.mark.parametrize("fields", [{}, {"grace_s": 6}, {"price_per_min": 0}])
 def test_debt_buys_nothing(fields):
     assert affordable_s(terms(**fields), ANSWERED_US, -1, HOUR_S) == 0
+
+
+def test_a_maximum_that_is_not_reached_changes_nothing():
+    assert charge(61 * S, max_charge_micros=5_000_000).amount_micros == 152_500
+
+
+def test_credit_is_compared_with_the_rounded_charge():
+    rough = Terms(
+        tariff="std",
+        version=1,
+        rate=Rate(rate_micros_per_min=150_000),
+        precision_micros=10_000,
+    )
+    # 61 s are 0.1525 and round to 0.15; 62 s are 0.155 and round to 0.16.
+    assert affordable_s(rough, ANSWERED_US, 150_000, HOUR_S) == 61
+    assert affordable_s(rough, ANSWERED_US, 159_999, HOUR_S) == 61
+    assert affordable_s(rough, ANSWERED_US, 160_000, HOUR_S) == 65
+    assert affordable_s(rough, ANSWERED_US, 9_999, HOUR_S) == 1
 
 
 @pytest.mark.parametrize("limit_s", [0, -1])

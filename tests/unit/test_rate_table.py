@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -141,7 +142,8 @@ def test_a_short_number_is_never_taken_for_a_foreign_one(kind, digits, form):
 
 def test_a_party_keeps_its_region():
     number = Number("075583765566", NumberKind.LANDLINE, "8675583765566")
-    assert Party.of(number, SHENZHEN) == SHENZHEN_LANDLINE
+    assert Party.of(number, SHENZHEN) == Party("8675583765566", SHENZHEN, "landline")
+    assert Party.of(number, SHENZHEN, kind="call_centre").kind == "call_centre"
 
 
 @pytest.mark.parametrize(
@@ -154,6 +156,9 @@ def test_a_party_keeps_its_region():
         ("+86755", "prefix:86755"),
         ("prefix:+86755", "prefix:86755"),
         ("prefix:4001234567", "prefix:4001234567"),
+        ("prefix:861380013800012", "prefix:861380013800012"),
+        ("86", "prefix:86"),
+        ("8", "prefix:8"),
         (" Area : 0755 ", "area:0755"),
         ("area:010", "area:010"),
         ("province:广东", "province:广东"),
@@ -162,6 +167,8 @@ def test_a_party_keeps_its_region():
         ("province:内蒙古自治区", "province:内蒙古"),
         ("province:广西壮族自治区", "province:广西"),
         ("province:香港特别行政区", "province:香港"),
+        ("zone: delta_1", "zone:delta_1"),
+        ("Zone:珠三角", "zone:珠三角"),
     ],
 )
 def test_each_match_has_one_written_form(written, form):
@@ -187,8 +194,40 @@ def test_each_match_has_one_written_form(written, form):
         ("city:深圳", "not a match"),
         ("prefix:area:0755", "not a match"),
         (":86755", "not a match"),
+        ("zone:", "not a name"),
+        ("zone:a b", "not a name"),
+        ("zone:-a", "not a name"),
+        (f"zone:{'x' * 33}", "not a name"),
     ],
 )
 def test_a_match_that_cannot_be_meant_is_refused_with_what_to_write(written, reason):
     with pytest.raises(ValueError, match=reason):
+        parse_match(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        (
+            "广东",
+            (
+                "'广东' is not a match; write *, prefix:86755, area:0755, province:广东 or "
+                "the name of a zone like zone:delta"
+            ),
+        ),
+        (
+            "0755",
+            (
+                "prefix '0755' starts with 0; write the international form (86755 for 0755), "
+                "or area:0755"
+            ),
+        ),
+        ("prefix:x", "prefix 'x' must be 1 to 15 digits"),
+        ("area:755", "'755' is not an area code; write it with its 0, like 0755 or 010"),
+        ("province:广冬", "'广冬' is not a province; write it like 广东 or 广东省"),
+        ("zone:!", "'!' is not a name; write letters, digits, _ and -, at most 32"),
+    ],
+)
+def test_a_refused_match_is_told_in_full(written, reason):
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
         parse_match(written)

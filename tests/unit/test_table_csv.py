@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fsbilling.errors import InputError
-from fsbilling.rating import table_csv
+from fsbilling.rating import table_csv, table_rows
+from fsbilling.rating.columns import COLUMNS
 from fsbilling.rating.faults import TableFaults
 from fsbilling.rating.rate import Rate
 from fsbilling.rating.table_csv import parse, write
@@ -81,8 +82,8 @@ def test_a_file_without_a_header_is_refused(data):
 
 
 def test_unknown_doubled_and_missing_columns_are_named():
-    known = write([]).strip().replace(",", ", ")
-    assert faults("origin,prise,origin\n") == [
+    known = ", ".join(column.name for column in COLUMNS)
+    assert faults("origin,prise,origin\n*,x,area:9\n") == [
         "line 1, column origin: this column is there more than once",
         f"line 1: no column 'prise'; the columns are {known}",
         "line 1, column price_per_min: this column is missing",
@@ -108,6 +109,20 @@ def test_unknown_doubled_and_missing_columns_are_named():
         ("next_increment_s", "86401", "must be from 1 to 86400 seconds"),
         ("grace_s", "3601", "must be from 0 to 3600 seconds"),
         ("origin", "area:755", "'755' is not an area code; write it with its 0, like 0755 or 010"),
+        (
+            "callee_kind",
+            "fax",
+            "'fax' is none of *, 400, call_centre, extension, international, landline, mobile, short",
+        ),
+        ("relation", "near", "'near' is none of *, elsewhere, same_city, same_province"),
+        ("level_from", "1.5", "'1.5' is not a whole number of minutes or calls"),
+        ("level_from", "1000000001", "must be from 0 to 1000000000"),
+        ("level_from", "50", "the plan does not say what levels are of"),
+        ("band", "a b", "'a b' is not a name; write letters, digits, _ and -, at most 32"),
+        ("band", "night", "the plan has no band night"),
+        ("price_per_hour", "12", "give a price per minute or per hour, not both"),
+        ("in_package", "maybe", "'maybe' is none of no, yes"),
+        ("destination", "zone:x", "the plan has no zone x"),
         ("note", "x" * 201, "longer than 200 characters"),
         ("note", '"two\nlines"', "a note is one line, without control or invisible characters"),
         ("note", "\u202egnp", "a note is one line, without control or invisible characters"),
@@ -117,14 +132,30 @@ def test_unknown_doubled_and_missing_columns_are_named():
 def test_a_faulty_cell_is_named_with_line_column_and_reason(column, cell, reason):
     head, row = ("price_per_min", "0.15") if column != "price_per_min" else ("note", "x")
     text = f"{head},{column}\n{row},{cell}\n"
-    assert faults(text) == [f"line 2, column {column}: {reason}"]
+    assert faults(text)[0] == f"line 2, column {column}: {reason}"
+
+
+def test_a_price_per_hour_stands_in_for_one_per_minute():
+    assert parse(b"price_per_hour\n12\n") == [
+        Rate(rate_micros_per_min=0, rate_micros_per_hour=12_000_000)
+    ]
+    assert faults("price_per_min,price_per_hour,grace_s\n0.1,,1\n,,1\n") == [
+        "line 3, column price_per_min: '' is not an amount; write it like 0.15"
+    ]
 
 
 def test_a_note_may_be_as_long_as_the_bound():
     assert parse(f"price_per_min,note\n0.1,{'深' * 200}\n".encode())[0].note == "深" * 200
 
 
+def test_every_bound_itself_is_sound():
+    head = "price_per_min,first_increment_s,next_increment_s,grace_s\n"
+    for row in ("1000000,86400,86400,3600", "0,1,1,0"):
+        assert len(parse(f"{head}{row}\n".encode())) == 1
+
+
 def test_a_maximum_below_the_minimum_is_refused():
+    assert len(faults("price_per_min,min_charge,max_charge\n0.1,0.5,0.000001\n")) == 1
     assert faults("price_per_min,min_charge,max_charge\n0.1,0.5,0.4\n") == [
         "line 2, column max_charge: must not be below the minimum charge (0: no maximum)"
     ]
@@ -192,7 +223,7 @@ def test_bytes_in_no_known_encoding_are_named_by_line():
 
 
 def test_a_file_or_a_table_beyond_its_bound_is_refused(monkeypatch):
-    monkeypatch.setattr(table_csv, "MAX_ROWS", 2)
+    monkeypatch.setattr(table_rows, "MAX_ROWS", 2)
     rows = "price_per_min,origin\n0.1,1\n0.1,2\n"
     assert len(parse(rows.encode())) == 2
     assert faults(rows + "0.1,3\n0.1,4\n") == ["line 4: a table has at most 2 rows"]
@@ -211,7 +242,7 @@ def test_every_column_is_documented():
     documented = [
         line.split("`")[1] for line in page.splitlines() if re.match(r"\| `[a-z_]+` \|", line)
     ]
-    assert documented == write([]).strip().split(",")
+    assert documented == [column.name for column in COLUMNS]
 
 
 def test_an_export_shows_every_value_and_no_id():
@@ -223,6 +254,21 @@ def test_an_export_shows_every_value_and_no_id():
         "grace_s,min_charge,max_charge,note\n"
         "area:0755,*,0.123456,0.00,1,1,0,0.00,9.00,\n"
     )
+
+
+def test_an_export_has_the_columns_that_some_row_uses():
+    rates = [
+        Rate(rate_micros_per_min=1),
+        Rate(rate_micros_per_min=1, in_package=False, relation="same_city", callee_kind="400"),
+    ]
+    header, first, second = write(rates).splitlines()
+    assert header == (
+        "origin,destination,callee_kind,relation,price_per_min,connect_fee,first_increment_s,"
+        "next_increment_s,grace_s,min_charge,max_charge,in_package,note"
+    )
+    assert first == "*,*,*,*,0.000001,0.00,1,1,0,0.00,0.00,yes,"
+    assert second == "*,*,400,same_city,0.000001,0.00,1,1,0,0.00,0.00,no,"
+    assert parse(write(rates).encode()) == rates
 
 
 @pytest.mark.parametrize("name", ["rates-400.csv", "rates-outbound.csv"])

@@ -1,0 +1,170 @@
+"""A month of calls under one tariff: package, levels, adjustments, base fee, minimum spend.
+
+What an invoice, the advice "which tariff is cheapest" and a what-if have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from fsbilling.errors import InputError
+from fsbilling.money import format_micros
+from fsbilling.rating.charge import Charge
+from fsbilling.rating.party import Party
+from fsbilling.rating.plan import LevelMode
+from fsbilling.rating.price import price
+from fsbilling.rating.tariff import NO_VOLUME, Tariff, Volume
+
+
+class Talk(msgspec.Struct, frozen=True):
+    """One finished call, as far as its price depends on it.
+
+    Attributes:
+        origin: Who called.
+        destination: Who was called.
+        answered_us: When it was answered.
+        duration_us: How long it lasted; 0 when it never was answered.
+    """
+
+    origin: Party
+    destination: Party
+    answered_us: int
+    duration_us: int
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A call with what it cost.
+
+    Attributes:
+        talk: The call.
+        included_s: The seconds of the package it took.
+        charge_micros: What was charged for it when it ended.
+    """
+
+    talk: Talk
+    included_s: int
+    charge_micros: int
+
+
+class Adjustment(msgspec.Struct, frozen=True):
+    """What reaching a level changes for the calls before.
+
+    Attributes:
+        level: The level reached, in the plan's unit.
+        calls: How many calls it looks back on.
+        amount_micros: What is still to be charged; negative: given back.
+        explanation: Why, in one line.
+    """
+
+    level: int
+    calls: int
+    amount_micros: int
+    explanation: str
+
+
+class MonthBill(msgspec.Struct, frozen=True):
+    """What a month comes to.
+
+    Attributes:
+        charges: One for each call, in order; None where the tariff has no row for it.
+        adjustments: One for each level that a `volume` tariff reached.
+        volume: The month's billed seconds and calls.
+        included_s: The seconds that the package paid for.
+        fee_micros: The base fee.
+        top_up_micros: What was missing to the minimum spend.
+        total_micros: All of it.
+    """
+
+    charges: tuple[Charge | None, ...]
+    adjustments: tuple[Adjustment, ...]
+    volume: Volume
+    included_s: int
+    fee_micros: int
+    top_up_micros: int
+    total_micros: int
+
+
+def bill_month(tariff: Tariff, talks: Iterable[Talk]) -> MonthBill:
+    """Price the calls of one account and month one after the other, in the order given.
+
+    Each takes what the package has left, and is priced at the level that the calls before it
+    reached, just as a call that starts when the one before has ended.
+    """
+    charges: list[Charge | None] = []
+    settled: list[Settled] = []
+    adjustments: list[Adjustment] = []
+    volume = NO_VOLUME
+    left_s = tariff.plan.included_s
+    for talk in talks:
+        terms = tariff.terms(talk.origin, talk.destination, talk.answered_us, volume)
+        if terms is None:
+            charges.append(None)
+            continue
+        charge = price(terms, talk.answered_us, talk.duration_us, left_s)
+        charges.append(charge)
+        settled.append(Settled(talk, charge.included_s, charge.amount_micros))
+        left_s -= charge.included_s
+        before, volume = volume, add_to_volume(volume, charge)
+        adjustment = volume_adjustment(tariff, settled, before, volume, adjustments)
+        if adjustment is not None:
+            adjustments.append(adjustment)
+    usage_micros = sum(each.charge_micros for each in settled)
+    usage_micros += sum(each.amount_micros for each in adjustments)
+    fee_micros = tariff.plan.month_fee_micros
+    top_up_micros = max(tariff.plan.minimum_spend_micros - fee_micros - usage_micros, 0)
+    return MonthBill(
+        charges=tuple(charges),
+        adjustments=tuple(adjustments),
+        volume=volume,
+        included_s=sum(each.included_s for each in settled),
+        fee_micros=fee_micros,
+        top_up_micros=top_up_micros,
+        total_micros=fee_micros + usage_micros + top_up_micros,
+    )
+
+
+def add_to_volume(volume: Volume, charge: Charge) -> Volume:
+    """Count a call: its billed seconds, and itself when it was billed at all."""
+    return Volume(volume.billed_s + charge.billed_s, volume.calls + (charge.billed_s > 0))
+
+
+def volume_adjustment(
+    tariff: Tariff,
+    settled: Sequence[Settled],
+    before: Volume,
+    volume: Volume,
+    earlier: Sequence[Adjustment] = (),
+) -> Adjustment | None:
+    """Give what reaching a level of a `volume` tariff changes for the month's calls so far.
+
+    None when the volume went from `before` to `volume` without reaching a level that any row
+    prices, or when the tariff's levels are not `volume`. `settled` are all calls of the month,
+    `earlier` its adjustments: with this one added, they come to all calls at the level reached.
+
+    Raises InputError when the tariff has no row for a call it is said to have priced.
+    """
+    levels = tariff.plan.levels
+    if levels is None or levels.mode is not LevelMode.VOLUME:
+        return None
+    level = tariff.level_at(volume)
+    if level == tariff.level_at(before):
+        return None
+    due_micros = 0
+    for each in settled:
+        talk = each.talk
+        terms = tariff.terms(talk.origin, talk.destination, talk.answered_us, volume)
+        if terms is None:
+            raise InputError(f"tariff {tariff.name} v{tariff.version} has no row for a call")
+        due = price(terms, talk.answered_us, talk.duration_us, each.included_s)
+        due_micros += due.amount_micros
+    paid_micros = sum(each.charge_micros for each in settled)
+    paid_micros += sum(each.amount_micros for each in earlier)
+    explanation = (
+        f"{tariff.name} v{tariff.version}: the month reached {level} {levels.of}: "
+        f"{len(settled)} calls at that level {format_micros(due_micros)} "
+        f"- charged so far {format_micros(paid_micros)} "
+        f"= {format_micros(due_micros - paid_micros)}"
+    )
+    return Adjustment(level, len(settled), due_micros - paid_micros, explanation)

@@ -1,0 +1,132 @@
+"""Monthly usage in SQL: a tariff's volume and package, shared by all calls of an account.
+
+Whoever changes it has locked the account (`accounts.lock`) in this transaction. Kept at each
+commit: `included_held_s` is the sum of the holds', and no more is used and held than there is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, select, update
+
+from fsbilling.credit.usage import Usage
+from fsbilling.store.insert import insert_once
+from fsbilling.store.schema import hold, usage
+
+_KEY = (
+    (usage.c.account_id == bindparam("of_account"))
+    & (usage.c.tariff == bindparam("of_tariff"))
+    & (usage.c.month == bindparam("of_month"))
+)
+_FIND = select(usage).where(_KEY)
+_OPEN = update(usage).where(_KEY).values(package_s=bindparam("size_s"))
+_CHANGE_HELD = (
+    update(usage).where(_KEY).values(included_held_s=usage.c.included_held_s + bindparam("delta_s"))
+)
+_COUNT = (
+    update(usage)
+    .where(_KEY)
+    .values(
+        billed_s=usage.c.billed_s + bindparam("more_s"),
+        calls=usage.c.calls + bindparam("more_calls"),
+        included_s=usage.c.included_s + bindparam("more_included_s"),
+    )
+)
+
+
+def find(conn: Connection, account_id: int, tariff: str, month: str) -> Usage:
+    """The usage of a month; all zero when no call was counted or held for in it."""
+    row = conn.execute(_FIND, _key(account_id, tariff, month)).first()
+    return Usage(tariff=tariff, month=month) if row is None else _usage(row)
+
+
+def of_account(conn: Connection, account_id: int) -> list[Usage]:
+    """Every month of an account, the latest first."""
+    query = select(usage).where(usage.c.account_id == account_id)
+    rows = conn.execute(query.order_by(usage.c.month.desc(), usage.c.tariff))
+    return [_usage(row) for row in rows]
+
+
+def open_package(conn: Connection, account_id: int, tariff: str, month: str, size_s: int) -> Usage:
+    """Give the usage of a month whose package is of this size from now on.
+
+    A package that is made smaller than what is used and held of it is used up.
+    """
+    before = find(conn, account_id, tariff, month)
+    opened = before.with_package(size_s)
+    if opened.package_s != before.package_s:
+        _add(conn, account_id, tariff, month)
+        conn.execute(_OPEN, _key(account_id, tariff, month) | {"size_s": opened.package_s})
+    return opened
+
+
+def change_held(conn: Connection, account_id: int, tariff: str, month: str, delta_s: int) -> None:
+    """Add to the package's seconds that are held (subtract, when negative).
+
+    Raises StoreError, by the table's own check, rather than hold more than there are.
+    """
+    conn.execute(_CHANGE_HELD, _key(account_id, tariff, month) | {"delta_s": delta_s})
+
+
+def count_call(
+    conn: Connection, account_id: int, tariff: str, month: str, *, billed_s: int, included_s: int
+) -> None:
+    """Count one billed call that has ended; its hold has been given back before."""
+    recount(conn, account_id, tariff, month, billed_s=billed_s, calls=1, included_s=included_s)
+
+
+def recount(
+    conn: Connection,
+    account_id: int,
+    tariff: str,
+    month: str,
+    *,
+    billed_s: int,
+    calls: int,
+    included_s: int,
+) -> None:
+    """Count so much more (less, when negative)."""
+    more = {"more_s": billed_s, "more_calls": calls, "more_included_s": included_s}
+    counted = _key(account_id, tariff, month) | more
+    if any(more.values()) and conn.execute(_COUNT, counted).rowcount == 0:
+        _add(conn, account_id, tariff, month)
+        conn.execute(_COUNT, counted)
+
+
+def misheld(conn: Connection, account_id: int) -> list[tuple[str, str, int, int]]:
+    """Give each month whose held seconds are not the sum of its holds: tariff, month, both."""
+    sums = select(hold.c.tariff, hold.c.month, func.sum(hold.c.included_s))
+    sums = sums.where(hold.c.account_id == account_id).group_by(hold.c.tariff, hold.c.month)
+    holds_s = {(tariff, month): int(held_s) for tariff, month, held_s in conn.execute(sums)}
+    held_s = {
+        (used.tariff, used.month): used.included_held_s for used in of_account(conn, account_id)
+    }
+    return [
+        (*key, held_s.get(key, 0), holds_s.get(key, 0))
+        for key in sorted(held_s.keys() | holds_s.keys())
+        if held_s.get(key, 0) != holds_s.get(key, 0)
+    ]
+
+
+def _add(conn: Connection, account_id: int, tariff: str, month: str) -> None:
+    nothing = dict.fromkeys(("billed_s", "calls", "package_s", "included_s", "included_held_s"), 0)
+    insert_once(
+        conn, usage, {"account_id": account_id, "tariff": tariff, "month": month, **nothing}
+    )
+
+
+def _key(account_id: int, tariff: str, month: str) -> dict[str, Any]:
+    return {"of_account": account_id, "of_tariff": tariff, "of_month": month}
+
+
+def _usage(row: Row[Any]) -> Usage:
+    return Usage(
+        tariff=row.tariff,
+        month=row.month,
+        billed_s=row.billed_s,
+        calls=row.calls,
+        package_s=row.package_s,
+        included_s=row.included_s,
+        included_held_s=row.included_held_s,
+    )

@@ -156,6 +156,12 @@ class World:
             at_us=EPOCH_US,
         )
 
+    def change_tariff(self, rates, plan=PLAIN):
+        """A version that prices every further call."""
+        with self.db.write() as conn:
+            self.add_tariff(conn, rates, plan)
+        self.daemon.book.refresh()
+
     def add_account(self, conn, code, credit, *, mode=Mode.PREPAID, credit_limit_micros=0):
         added = accounts.add(
             conn,

@@ -202,7 +202,7 @@ class Reconciler:
         exact: Cdr | Refused | None = None
         if self._apply:
             exact = make_exact(self._db, self._book, cdr, ending, now_us=self._clock.now_us())
-        refused = f" ({exact})" if isinstance(exact, Refused) else ""
+        refused = f" ({exact.reason}: {exact.detail})" if isinstance(exact, Refused) else ""
         yield Difference(
             kind=Kind.ESTIMATE,
             uuid=cdr.uuid,

@@ -2,10 +2,13 @@
 
 import pytest
 from sqlalchemy import text
-from world import SWITCH, S, World
+from world import CENT_A_SECOND, SWITCH, S, World
 
 from fsbilling.billing.settler import CALL_ROOM_BYTES, MAX_TRIES
 from fsbilling.errors import StoreError
+from fsbilling.ledger.entry import EntryKind
+from fsbilling.rating.plan import LevelMode, Levels, LevelUnit, Plan
+from fsbilling.rating.rate import Rate
 from fsbilling.store import entries
 from fsbilling.store.journal import Journal
 
@@ -43,6 +46,33 @@ def test_calls_that_end_while_sql_is_out_are_forgotten_only_on_disk_and_settled_
     assert [world.cdr(uuid).billed_s for uuid in uuids] == [5, 7, 9]
     assert charges(world) == [-90_000, -70_000, -50_000]
     assert (world.holds(), world.journal.is_empty) == ([], True)
+    assert world.ledger_faults() == []
+
+
+def test_what_the_journal_kept_uses_up_the_package_and_counts_for_its_month(world):
+    world.change_tariff((CENT_A_SECOND,), Plan(included_s=40))
+    uuids = ended_without_sql(world, 5, 9, 14)
+    assert world.usage().included_held_s == 40
+    world.sql.is_open = True
+    world.daemon.settler.play()
+    used, records = world.usage(), [world.cdr(uuid) for uuid in uuids]
+    assert (used.billed_s, used.calls, used.included_held_s) == (28, 3, 0)
+    assert used.included_s == sum(record.included_s for record in records) == 24
+    assert world.ledger_faults() == []
+
+
+def test_a_call_from_the_journal_that_reaches_a_level_adjusts_the_month(world):
+    cheaper = Rate(rate_micros_per_min=300_000, level_from=2)
+    by_minutes = Plan(levels=Levels(LevelUnit.MINUTES, LevelMode.VOLUME))
+    world.change_tariff((CENT_A_SECOND, cheaper), by_minutes)
+    world.call(talk_us=115 * S)
+    world.run(130)
+    ended_without_sql(world, 8)
+    world.sql.is_open = True
+    world.daemon.settler.play()
+    (adjustment,) = world.entries(EntryKind.ADJUSTMENT)
+    assert adjustment.amount_micros == 123 * 5_000
+    assert world.account().balance_micros == 10_000_000 - 123 * 5_000
     assert world.ledger_faults() == []
 
 

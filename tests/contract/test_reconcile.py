@@ -7,11 +7,12 @@ from pathlib import Path
 import json_cdr
 import pytest
 from commands import Commands
-from world import SWITCH, S, World
+from world import CENT_A_SECOND, SWITCH, S, World
 
 from fsbilling.billing.reconcile import Kind, Reconciler
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import EndSource
+from fsbilling.rating.plan import LevelMode, Levels, LevelUnit, Plan
 from fsbilling.sim.plan import Transfer
 from fsbilling.store import entries, revisions
 from fsbilling.switch.witness import read_path, record_paths
@@ -118,6 +119,46 @@ def test_an_estimate_becomes_exact_by_linked_entries_and_keeps_what_it_was(world
     assert compared(world, folder, apply=True) == ([], 1), "a second time there is nothing to do"
     assert len(posted(world)) == 3
     assert world.ledger_faults() == []
+
+
+def test_an_exact_end_counts_for_the_month_and_takes_no_more_of_the_package(world, folder):
+    world.change_tariff((CENT_A_SECOND,), Plan(included_s=10))
+    uuid, before = estimated(world)
+    (difference,), _ = compared(world, folder, apply=True)
+    assert difference.applied
+    after, used = world.cdr(uuid), world.usage()
+    assert (after.billed_s, after.included_s, after.charge_micros) == (25, 10, 150_000)
+    assert after.billed_s > before.billed_s
+    assert (used.billed_s, used.calls, used.included_s) == (25, 1, 10)
+    assert world.ledger_faults() == []
+
+
+def test_an_exact_end_is_counted_even_where_the_estimate_was_not(world, folder):
+    uuid = world.call(talk_us=25 * S)
+    world.run(1)
+    world.link_is_up = False
+    world.daemon.meter.lost(SWITCH)
+    world.run(40)
+    world.link_is_up = True
+    world.daemon.sweep(take_up=True)
+    world.run(3)
+    world.daemon.sweep()
+    assert (world.cdr(uuid).billed_s, world.usage().calls) == (0, 0)
+    compared(world, folder, apply=True)
+    world.run(20)
+    compared(world, folder, apply=True)
+    record, used = world.cdr(uuid), world.usage()
+    assert (used.billed_s, used.calls) == (record.billed_s, 1)
+    assert record.billed_s > 0
+
+
+def test_an_estimate_that_a_level_was_reckoned_with_stays(world, folder):
+    plan = Plan(levels=Levels(LevelUnit.MINUTES, LevelMode.VOLUME))
+    world.change_tariff((CENT_A_SECOND,), plan)
+    uuid, before = estimated(world)
+    (difference,), _ = compared(world, folder, apply=True)
+    assert (difference.applied, "volume_levels" in difference.there) == (False, True)
+    assert world.cdr(uuid) == before
 
 
 def test_a_correction_never_charges_more_than_is_free(world, folder):

@@ -5,9 +5,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && echo $$p && break; done)
 VENV := .venv
+SECONDS ?= 600
 BIN := $(VENV)/bin
 
-.PHONY: demo test check live bench clean
+.PHONY: demo test check live soak fuzz bench clean
 
 demo: $(VENV)/.runtime  ## calls, cuts, top-ups and CDRs against a simulated switch, in 30 s
 	$(BIN)/fsbilling demo
@@ -23,6 +24,13 @@ check: $(VENV)/.dev  ## ruff, mypy, import-linter
 
 live: $(VENV)/.dev  ## against a real FreeSWITCH and SIPp, where there are some
 	$(BIN)/python -m pytest -m live -s tests/live
+
+soak: $(VENV)/.dev  ## simulated faults from ever new seeds, for SECONDS
+	$(BIN)/python -m tests.simulation --seconds $(SECONDS) --first $(shell date +%s)
+
+fuzz: $(VENV)/.dev  ## coverage-guided fuzzing of all that reads strangers' bytes, for SECONDS
+	$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
+	$(BIN)/python -m tests.fuzz all --seconds $(SECONDS)
 
 bench: $(VENV)/.dev  ## ratios, side by side
 	$(BIN)/python -m pytest -m bench -s tests/bench

@@ -45,7 +45,7 @@ _CARRIER = "|".join(
     for code in (("1", "7", "9", "[0-9]", "[0-9]"), "12593", "11808", "10193", "10131")
 )
 _A_400 = re.compile(
-    rf"(?:<? *(?:sips?|tel):)? *{_SEP}{_CODES}(?:(?:{_CARRIER}){_SEP}{_CODES})?"
+    rf"(?:<? *(?:sips?|tel):)?\s*{_SEP}{_CODES}(?:(?:{_CARRIER}){_SEP}{_CODES})?"
     rf"(4{_SEP}0{_SEP}0(?:{_SEP}[0-9]){{7}})(?![0-9])",
     re.IGNORECASE,
 )
@@ -113,7 +113,7 @@ def _check_400(number: Number, text: str) -> None:
 def _check_mask(text: str) -> None:
     masked = mask(text)
     assert len(masked) == len(text)
-    if sum(c.isdigit() for c in text) >= 7:
+    if sum(c.isdecimal() for c in text) >= 7:
         assert masked.count("*") >= 4
 
 

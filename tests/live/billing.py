@@ -115,9 +115,20 @@ class Billing:
     # what an operator types
 
     def tariff(self, name: str, price_per_min: str = CENT_A_SECOND) -> None:
-        table = self._tables / f"{name}.csv"
-        table.write_text(f"origin,destination,price_per_min\n*,*,{price_per_min}\n")
-        self.commands.do("rates", "import", name, table, "--from", "2026-01-01")
+        self.tariff_of(name, f"origin,destination,price_per_min\n*,*,{price_per_min}\n")
+
+    def tariff_of(self, name: str, table: str, plan: str = "") -> None:
+        """A tariff as its two files have it; a running daemon knows it at once."""
+        table_file, plan_file = self._tables / f"{name}.csv", self._tables / f"{name}.toml"
+        table_file.write_text(table)
+        plan_file.write_text(plan)
+        self.commands.do(
+            "rates", "import", name, table_file, "--plan", plan_file, "--from", "2026-01-01"
+        )
+        if self.is_running:
+            before = self.log().count("reloaded")
+            self.signal(signal.SIGHUP)
+            wait_for(lambda: self.log().count("reloaded") > before, "the daemon reloads")
 
     def customer(self, code: str, credit: str, *, user: str = "", tariff: str = "std") -> None:
         """A prepaid account; `user` is the SIP user whose outbound calls it pays."""

@@ -35,6 +35,7 @@ def test_its_renewal_of_what_another_has_renewed_is_declined_by_sql(world):
             SWITCH,
             uuid,
             amount_micros=1,
+            included_s=0,
             granted_s=stale.granted_s + 1,
             timer_seq=stale.timer_seq + 1,
             seen_us=0,

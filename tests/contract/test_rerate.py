@@ -4,13 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select
-from world import CENT_A_SECOND, S, World
+from world import CENT_A_SECOND, SWITCH, S, World
 
 from fsbilling.billing import rerate
 from fsbilling.billing.rerate import Rerating
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.errors import StoreError
 from fsbilling.ledger.entry import EntryKind
+from fsbilling.rating.plan import PLAIN, LevelMode, Levels, LevelUnit, Plan
 from fsbilling.rating.rate import Rate
 from fsbilling.sim.plan import Outcome
 from fsbilling.store import cdrs, entries, revisions, tariffs
@@ -30,12 +31,9 @@ def world(db):
     return world
 
 
-def correct_table(world, *rates, valid_from_us=0):
+def correct_table(world, *rates, valid_from_us=0, plan=PLAIN):
     with world.db.write() as conn:
-        now_us = world.clock.now_us()
-        tariffs.import_version(
-            conn, "std", list(rates), valid_from_us=valid_from_us, source="test", at_us=now_us
-        )
+        world.add_tariff(conn, rates, plan, valid_from_us)
 
 
 def rerun(world, *, db=None, dry=False, **chosen):
@@ -320,3 +318,44 @@ def test_a_call_settles_while_charges_are_corrected(world, store_url, monkeypatc
     assert all(world.cdr(uuid).duration_us == 40 * S for uuid in live)
     assert world.account().held_micros == 0
     assert_books_agree(world)
+
+
+def test_a_corrected_call_counts_for_its_month_as_it_is_billed_now(db):
+    world = World(db)
+    package = Plan(included_s=30)
+    world.open_for_business(plan=package)
+    (uuid,) = talked(world, 45)
+    by_minute = Rate(rate_micros_per_min=600_000, first_increment_s=60, in_package=False)
+    correct_table(world, by_minute, plan=package)
+    rerun(world)
+    record, used = world.cdr(uuid), world.usage()
+    assert (record.billed_s, record.included_s, record.charge_micros) == (60, 0, 600_000)
+    assert (used.billed_s, used.calls, used.included_s, used.included_free_s) == (60, 1, 0, 30)
+    (before,) = past(world, uuid)
+    assert (before.billed_s, before.included_s) == (45, 30)
+    assert_books_agree(world)
+
+
+def test_a_package_pays_for_no_more_of_a_corrected_call_than_it_did(db):
+    world = World(db)
+    world.open_for_business(plan=Plan(included_s=30))
+    (uuid,) = talked(world, 45)
+    correct_table(world, HALF, plan=Plan(included_s=1_000))
+    rerun(world)
+    assert (world.cdr(uuid).included_s, world.cdr(uuid).charge_micros) == (30, 75_000)
+    assert_books_agree(world)
+
+
+def test_calls_of_a_tariff_whose_levels_were_adjusted_are_left_and_listed(db):
+    world = World(db)
+    levels = Plan(levels=Levels(LevelUnit.MINUTES, LevelMode.VOLUME))
+    world.open_for_business(plan=levels)
+    (uuid,) = talked(world, 45)
+    correct_table(world, HALF, plan=levels)
+    (left,) = rerun(world).left
+    assert (left.refused.reason, world.cdr(uuid).charge_micros) == ("volume_levels", 450_000)
+
+
+def past(world, uuid):
+    with world.db.read() as conn:
+        return revisions.history(conn, SWITCH, uuid)

@@ -9,10 +9,10 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, update
 
 from fsbilling.calls.cdr import Cdr, EndSource, HungUpBy
-from fsbilling.calls.parties import parties
 from fsbilling.numbering.number import Number, NumberKind
 from fsbilling.numbering.region import Region
 from fsbilling.rating.month import Settled, Talk
+from fsbilling.rating.party import Party
 from fsbilling.store.insert import insert_once
 from fsbilling.store.schema import cdr as table
 from fsbilling.store.text import clean
@@ -23,6 +23,15 @@ _SIDES = ("caller", "callee", "rated_caller")
 _PARTIES = frozenset({*_SIDES, *(f"{side}_region" for side in _SIDES)})
 _PARTY_PARTS = ("dialled", "kind", "digits", "area_code", "city", "province")
 _PLAIN = tuple(name for name in Cdr.__struct_fields__ if name not in _PARTIES)
+_SETTLED = (
+    table.c.tariff_version,
+    table.c.answered_us,
+    table.c.duration_us,
+    table.c.included_s,
+    table.c.charge_micros + table.c.waived_micros,
+    table.c.rated_callee_kind,
+    *(table.c[f"{side}_{part}"] for side in ("rated_caller", "callee") for part in _PARTY_PARTS),
+)
 _DELETE_REFUSED = delete(table).where(
     table.c.switch == bindparam("of_switch"),
     table.c.uuid == bindparam("of_uuid"),
@@ -121,19 +130,22 @@ def settled(
 
     What was waived counts as charged: it is not asked for again.
     """
-    query = select(table).where(
+    query = select(*_SETTLED).where(
         table.c.account == account,
         table.c.tariff == tariff,
         table.c.month == month,
         table.c.answered_us > 0,
     )
-    for row in conn.execute(query.order_by(table.c.id).execution_options(yield_per=SETTLED_BATCH)):
-        cdr = _cdr(row)
-        talk = Talk(*parties(cdr), cdr.answered_us, cdr.duration_us)
-        yield (
-            cdr.tariff_version,
-            Settled(talk, cdr.included_s, cdr.charge_micros + cdr.waived_micros),
+    rows = conn.execute(query.order_by(table.c.id).execution_options(yield_per=SETTLED_BATCH))
+    for version, answered_us, duration_us, included_s, micros, kind, *sides in rows:
+        origin, destination = sides[: len(_PARTY_PARTS)], sides[len(_PARTY_PARTS) :]
+        talk = Talk(
+            Party.of(_number(origin), Region(*origin[3:])),
+            Party.of(_number(destination), Region(*destination[3:]), kind=kind),
+            answered_us,
+            duration_us,
         )
+        yield version, Settled(talk, included_s, micros)
 
 
 def count(conn: Connection, selection: Selection = EVERY) -> int:
@@ -186,7 +198,12 @@ def _cdr(row: Row[Any]) -> Cdr:
     values["end_source"] = EndSource(row.end_source)
     values["hung_up_by"] = HungUpBy(row.hung_up_by)
     for side in _SIDES:
-        dialled, kind, digits, *region = (fields[f"{side}_{part}"] for part in _PARTY_PARTS)
-        values[side] = Number(dialled, NumberKind(kind), digits)
-        values[f"{side}_region"] = Region(*region)
+        parts = [fields[f"{side}_{part}"] for part in _PARTY_PARTS]
+        values[side] = _number(parts)
+        values[f"{side}_region"] = Region(*parts[3:])
     return Cdr(**values)
+
+
+def _number(parts: Sequence[str]) -> Number:
+    dialled, kind, digits = parts[:3]
+    return Number(dialled, NumberKind(kind), digits)

@@ -11,6 +11,7 @@ import resource
 import signal
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import gevent
@@ -57,6 +58,7 @@ MAX_CALLS_AT_ONCE = 500
 TARIFF_REFRESH_S = 5
 PLAY_S = 1
 REFUSALS_S = 1
+REGIONS_AT_ONCE = 1_000
 IDLE_S = 60.0
 DRAIN_S = 5.0
 OTHER_DESCRIPTORS = 256
@@ -93,6 +95,7 @@ class Daemon:
         self._stop = Event()
         self._greenlets = Pool()
         self._unrecorded = Unrecorded(self.db)
+        self._fault: BaseException | None = None
         pace = pace_of(config.metering)
         self.meter = Meter(
             self.db,
@@ -141,6 +144,7 @@ class Daemon:
             recovery,
             self.meter,
             pause_s=lambda: self.config.metering.poll_s,
+            on_fault=self._on_fault,
         )
         self._doors = Doors(self._new_hook, self._links)
         self._has_started = False
@@ -165,23 +169,25 @@ class Daemon:
             self._play_journal,
             self._write_refusals,
         ):
-            self._greenlets.spawn(loop)
+            self._greenlets.spawn(loop).link_exception(self._on_fault)
         self._rounds.start()
         if not self._duty.try_now():
             log.info("standing by: another daemon works for", switches=[*self._nodes])
             notify("STATUS=standing by")
         self._has_started = True
-        self._greenlets.spawn(self._duty.keep)
+        self._greenlets.spawn(self._duty.keep).link_exception(self._on_fault)
         notify("READY=1")
         log.info("started", database=self.db.url, switches=[*self._nodes])
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT."""
+        """Serve until SIGTERM or SIGINT, or until a part of it broke: raises what broke it."""
         for number in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(number, self._stop.set)
         self.start()
         self._stop.wait()
         self.stop()
+        if self._fault is not None:
+            raise FsbillingError(f"the daemon broke and has stopped: {self._fault}")
 
     def stop(self) -> None:
         """Stop authorising and let the calls live: the switch's timers guard them.
@@ -281,6 +287,12 @@ class Daemon:
     def _look_soon(self, switch: str) -> None:
         self._rounds.look_soon(switch)
 
+    def _on_fault(self, part: gevent.Greenlet) -> None:
+        """Stop rather than go on without a part: a service manager starts anew at once."""
+        self._fault = part.exception
+        log.error("a part of the daemon broke", fault=repr(part.exception))
+        self._stop.set()
+
     def _decide(self, channel: Channel) -> HookAnswer:
         return HookAnswer(self._reception.answer(channel))
 
@@ -322,8 +334,14 @@ class Daemon:
                 log.warning("refusals not recorded yet", fault=str(fault))
 
     def _load_regions(self) -> None:
+        """Read half a million rows, a few at a time: live calls must not wait for a reload."""
+        table = RegionTable()
         with self.db.read() as conn:
-            self._authoriser.regions = RegionTable.from_rows(regions.load(conn))
+            rows = iter(regions.load(conn))
+            while chunk := list(islice(rows, REGIONS_AT_ONCE)):
+                table.extend(chunk)
+                gevent.sleep(0)
+        self._authoriser.regions = table
 
 
 def pace_of(metering: Metering) -> Pace:

@@ -31,22 +31,24 @@ class Rounds:
         meter: Meter,
         *,
         pause_s: Callable[[], float],
+        on_fault: Callable[[gevent.Greenlet], None],
     ) -> None:
         self._links = links
         self._nodes = nodes
         self._recovery = recovery
         self._meter = meter
         self._pause_s = pause_s
+        self._on_fault = on_fault
         self._cores: dict[str, str] = {}
         self._to_take_up: set[str] = set()
         self._in_doubt: set[str] = set()
         self._greenlets = Pool()
 
     def start(self) -> None:
-        """Begin the rounds."""
+        """Begin the rounds; each of them goes on until `stop`."""
         for switch in self._nodes:
-            self._greenlets.spawn(self._sweep_regularly, switch)
-            self._greenlets.spawn(self._feel_the_pulse, switch)
+            for round_of in (self._sweep_regularly, self._feel_the_pulse):
+                self._greenlets.spawn(round_of, switch).link_exception(self._on_fault)
 
     def stop(self) -> None:
         """End them."""

@@ -145,3 +145,31 @@ def test_a_second_daemon_needs_a_journal_of_its_own(site):
     second = site.start("serve")
     assert second.wait(timeout=20) == 2
     assert "Traceback" not in wait_for(second, "give each daemon a file of its own")
+
+
+def test_a_daemon_of_which_a_part_broke_stops_and_says_so(site, tmp_path):
+    """Better started anew by the service manager than on without its meter."""
+    broken = (
+        "from gevent import monkey; monkey.patch_all()\n"
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from fsbilling import daemon\n"
+        "from fsbilling.config import load\n"
+        "def broken(self): raise RuntimeError('the meter broke')\n"
+        "daemon.Daemon._wake_calls = broken\n"
+        f"path = Path({str(site.config)!r})\n"
+        "try:\n"
+        "    daemon.serve(load(path, os.environ), lambda: None)\n"
+        "except daemon.FsbillingError as fault:\n"
+        "    sys.exit(f'stopped: {fault}')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", broken],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "stopped: the daemon broke and has stopped: the meter broke" in done.stderr

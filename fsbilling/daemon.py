@@ -39,7 +39,7 @@ from fsbilling.numbering.region_table import RegionTable
 from fsbilling.patience import in_a_thread, sql_bound
 from fsbilling.rounds import Rounds
 from fsbilling.store import holds, migrations, regions
-from fsbilling.store.engine import Database
+from fsbilling.store.engine import BULK_BOUND_S, Database
 from fsbilling.store.journal import Journal
 from fsbilling.store.switch_lock import switch_lock
 from fsbilling.switch.channel import Channel, ChannelEvent
@@ -336,7 +336,7 @@ class Daemon:
     def _load_regions(self) -> None:
         """Read half a million rows, a few at a time: live calls must not wait for a reload."""
         table = RegionTable()
-        with self.db.read() as conn:
+        with self.db.read(BULK_BOUND_S) as conn:
             rows = iter(regions.load(conn))
             while chunk := list(islice(rows, REGIONS_AT_ONCE)):
                 table.extend(chunk)

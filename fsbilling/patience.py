@@ -9,12 +9,9 @@ import gevent
 
 from fsbilling.errors import StoreError
 
-SQL_BOUND_S = 5.0
-"""How long a transaction may take when the server does not keep its own bounds."""
-
 
 @contextmanager
-def sql_bound(bound_s: float = SQL_BOUND_S) -> Iterator[None]:
+def sql_bound(bound_s: float) -> Iterator[None]:
     """Give up a transaction that the server neither ends nor bounds: it is stopped or cut off."""
     with gevent.Timeout(bound_s) as bound:
         try:

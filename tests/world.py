@@ -29,7 +29,7 @@ from fsbilling.sim.plan import CallPlan, Service
 from fsbilling.sim.switch import SimSwitch
 from fsbilling.sim.virtual_clock import EPOCH_US, VirtualClock
 from fsbilling.store import accounts, cdrs, directory, entries, holds, tariffs, usages
-from fsbilling.store.engine import Database
+from fsbilling.store.engine import BOUND_S, Database
 from fsbilling.store.journal import Journal
 from fsbilling.switch.channel import Channel, ChannelEvent
 from fsbilling.switch.node import Node
@@ -105,16 +105,17 @@ class SqlDoor:
         self._db = db
         self.is_open = True
 
-    def read(self):
-        return self._through(self._db.read)
+    def read(self, bound_s=BOUND_S):
+        self._pass()
+        return self._db.read(bound_s)
 
     def write(self):
-        return self._through(self._db.write)
+        self._pass()
+        return self._db.write()
 
-    def _through(self, way):
+    def _pass(self):
         if not self.is_open:
             raise StoreError("SQL is out")
-        return way()
 
 
 class World:

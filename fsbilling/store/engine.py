@@ -27,6 +27,12 @@ from fsbilling.errors import ConfigError, StoreError
 
 MAX_RETRY_WAIT_S = 0.05
 
+BOUND_S = 5.0
+"""How long a transaction may take when the server does not keep its own bounds."""
+
+BULK_BOUND_S = 60.0
+"""How long one may take that reads a whole table, some rows at a time beside the live calls."""
+
 
 class Database:
     """A pool of connections to one database.
@@ -35,14 +41,14 @@ class Database:
         dialect: `"sqlite"` or `"postgresql"`.
         url: Where it is, the password hidden.
         path: SQLite's file; None for PostgreSQL.
-        bound: Put round each transaction; may raise StoreError when it takes too long.
+        bound: Put round each transaction, with the seconds it may take; may raise StoreError.
     """
 
     def __init__(self, url: URL, reader: Engine, writer: Engine) -> None:
         self.dialect = writer.dialect.name
         self.url = url.render_as_string(hide_password=True)
         self.path = Path(url.database or "") if self.dialect == "sqlite" else None
-        self.bound: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.bound: Callable[[float], AbstractContextManager[object]] = nullcontext
         self._reader = reader
         self._writer = writer
 
@@ -78,13 +84,13 @@ class Database:
         PostgreSQL: read committed; lock the account first (`accounts.lock`). SQLite: BEGIN
         IMMEDIATE; one writer at a time.
         """
-        with self.bound(), self.store_errors(), self._writer.begin() as conn:
+        with self.bound(BOUND_S), self.store_errors(), self._writer.begin() as conn:
             yield conn
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, bound_s: float = BOUND_S) -> Iterator[Connection]:
         """One read-only transaction; all it reads is of one moment."""
-        with self.bound(), self.store_errors(), self._reader.begin() as conn:
+        with self.bound(bound_s), self.store_errors(), self._reader.begin() as conn:
             yield conn
 
     def apart(self) -> Connection:

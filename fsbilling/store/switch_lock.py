@@ -19,7 +19,7 @@ from typing import Protocol
 from sqlalchemy import Connection, TextClause, text
 
 from fsbilling.errors import StoreError
-from fsbilling.store.engine import Database
+from fsbilling.store.engine import BOUND_S, Database
 
 SILENCE_MS = 3_500
 """The holder must say something within this time, or it has lost the lock."""
@@ -113,7 +113,7 @@ class PostgresLock:
     def _connection(self) -> Iterator[Connection]:
         """The connection, opened if there is none, and given up after any fault."""
         try:
-            with self._db.bound(), self._db.store_errors():
+            with self._db.bound(BOUND_S), self._db.store_errors():
                 if self._conn is None:
                     self._conn = self._db.apart()
                     _let_server_watch(self._conn)

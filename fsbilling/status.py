@@ -56,10 +56,13 @@ def status_path(journal: Path) -> Path:
 
 
 def write(path: Path, status: Status) -> None:
-    """Put it in the place of the one before. Raises OSError."""
+    """Put it in the place of the one before. Raises FsbillingError when the disk fails."""
     fresh = path.with_name(f"{path.name}.new")
-    fresh.write_bytes(msgspec.json.encode(status))
-    fresh.replace(path)
+    try:
+        fresh.write_bytes(msgspec.json.encode(status))
+        fresh.replace(path)
+    except OSError as fault:
+        raise FsbillingError(f"{path}: {fault.strerror}") from fault
 
 
 def read(journal: Path) -> Status | None:

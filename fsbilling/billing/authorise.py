@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from sqlalchemy import Connection
 
@@ -45,6 +47,7 @@ REFUSAL_CAUSES = {
     "unknown_number": "UNALLOCATED_NUMBER",
     "no_tariff": "NO_ROUTE_DESTINATION",
     "no_rate": "NO_ROUTE_DESTINATION",
+    "journal_full": "NORMAL_TEMPORARY_FAILURE",
 }
 """The hang-up cause of a refusal, by its reason: Q.850 names as FreeSWITCH spells them."""
 
@@ -74,7 +77,9 @@ class Authoriser:
         clock: Clock,
         pace: Pace,
         first_slice_s: int,
+        gate: Callable[[], Refused | None] = lambda: None,
     ) -> None:
+        self._gate = gate
         self._db = db
         self._book = book
         self._clock = clock
@@ -93,6 +98,9 @@ class Authoriser:
         Asking again for a channel that already has a payer answers with what stands: a channel
         carries at most one payer. Raises StoreError when SQL does not answer.
         """
+        closed = self._gate()
+        if closed is not None:
+            return self._turn_away(attempt, closed)
         with self._db.read() as conn:
             payer = find_payer(conn, attempt)
         if isinstance(payer, Refused):
@@ -130,7 +138,7 @@ class Authoriser:
         account = accounts.lock(conn, payer.account.code)
         if account is None:
             return Refused("unknown_payer", f"account {payer.account.code} is gone")
-        call = self._call(attempt, account.code, payer.target)
+        call = self.call_of(attempt, account.code, payer.target)
         granted = self._first_hold(conn, call, account, tariff)
         if isinstance(granted, Refused):
             return granted
@@ -208,7 +216,8 @@ class Authoriser:
             "set fsbilling_leg before the hook, as dialplan/ does",
         )
 
-    def _call(self, attempt: Attempt, account: str, target: str = "") -> Call:
+    def call_of(self, attempt: Attempt, account: str, target: str = "") -> Call:
+        """Make the call that an account pays for, if this attempt is let through."""
         return Call(
             switch=attempt.switch,
             uuid=attempt.uuid,
@@ -229,6 +238,13 @@ class Authoriser:
     def _region(self, number: Number) -> Region:
         return self.regions.find(number) if number.digits else UNKNOWN_REGION
 
+    def _turn_away(self, attempt: Attempt, closed: Refused) -> Refused:
+        """Refuse before anything is looked up; with SQL out, without a CDR."""
+        try:
+            return self._refuse(attempt, "", closed)
+        except StoreError:
+            return closed
+
     def _refuse(self, attempt: Attempt, account: str, refused: Refused) -> Refused:
         with self._db.write() as conn:
             cdrs.write(conn, self.refusal(attempt, account, refused))
@@ -237,7 +253,7 @@ class Authoriser:
     def refusal(self, attempt: Attempt, account: str, refused: Refused) -> Cdr:
         """Give the record of an attempt that is not let through."""
         return refused_cdr(
-            self._call(attempt, account),
+            self.call_of(attempt, account),
             refused,
             cause=refusal_cause(refused),
             at_us=self._clock.now_us(),

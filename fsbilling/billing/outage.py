@@ -20,7 +20,7 @@ from fsbilling.billing.payer import Payer
 from fsbilling.billing.risk import Risk
 from fsbilling.billing.settler import Settler
 from fsbilling.billing.tariff_book import TariffBook, terms_of
-from fsbilling.billing.trust import NOT_TRUSTED, Trust
+from fsbilling.billing.trust import UNAVAILABLE, Trust
 from fsbilling.calls.call import Call
 from fsbilling.calls.parties import parties
 from fsbilling.calls.session import Session
@@ -28,7 +28,7 @@ from fsbilling.clock import Clock, local_month
 from fsbilling.credit.account import Account
 from fsbilling.credit.slice import Grant, first_grant
 from fsbilling.errors import Refused, StoreError
-from fsbilling.rating.tariff import Tariff
+from fsbilling.rating.tariff import NO_VOLUME, Tariff
 from fsbilling.rating.terms import Terms
 from fsbilling.store.engine import Database
 from fsbilling.store.holds import Hold
@@ -46,6 +46,9 @@ parties."""
 
 class Outage:
     """Knows whether SQL is out, and who may call all the same.
+
+    While `is_on`, nobody waits for SQL. One answer that did not come is no outage: only `probe`
+    says so, as one account's lock may be waited for while all is well.
 
     Args:
         call_of: Makes the call of an attempt that an account pays for.
@@ -88,17 +91,13 @@ class Outage:
                 else:
                     conn.exec_driver_sql("SELECT 1")
         except StoreError as fault:
-            self.begin(fault)
+            if not self.is_on:
+                log.error("the database is out", fault=str(fault))
+            self.is_on = True
             return
         if self.is_on:
             log.warning("the database is back", at_risk_micros=self.risk.micros())
         self.is_on = False
-
-    def begin(self, fault: StoreError) -> None:
-        """Take note that SQL did not answer: calls do not wait for it until it is back."""
-        if not self.is_on:
-            log.error("the database is out", fault=str(fault))
-        self.is_on = True
 
     def authorise(self, attempt: Attempt) -> Authorised | Refused:
         """Grant a call against what its account may risk.
@@ -129,8 +128,10 @@ class Outage:
         )
         if not grant.granted_s:
             return Refused("outage_limit", f"account {account.code} has its outage limit at risk")
-        hold = _hold(call, tariff, terms, grant, account, now_us)
-        refused = self._settler.keep_grant(hold, now_us)
+        month = local_month(now_us, tariff.plan.time_zone)
+        call = msgspec.structs.replace(call, month=month)
+        hold = _hold(call, terms, grant, account.account_id, now_us)
+        refused = self._settler.keep_grant(hold)
         if refused is not None:
             return refused
         log.warning(
@@ -147,10 +148,10 @@ class Outage:
         try:
             tariff = self._book.tariff_at(name, now_us)
         except StoreError:
-            return NOT_TRUSTED
+            return UNAVAILABLE
         if isinstance(tariff, Refused):
             return tariff
-        terms = terms_of(tariff, *parties(call), now_us)
+        terms = terms_of(tariff, *parties(call), now_us, NO_VOLUME)
         return terms if isinstance(terms, Refused) else (tariff, terms)
 
     def _free_micros(self, account: Account) -> int:
@@ -163,13 +164,11 @@ class Outage:
         )
 
 
-def _hold(
-    call: Call, tariff: Tariff, terms: Terms, grant: Grant, account: Account, now_us: int
-) -> Hold:
+def _hold(call: Call, terms: Terms, grant: Grant, account_id: int, now_us: int) -> Hold:
     return Hold(
-        call=msgspec.structs.replace(call, month=local_month(now_us, tariff.plan.time_zone)),
+        call=call,
         terms=terms,
-        account_id=account.account_id,
+        account_id=account_id,
         amount_micros=grant.held_micros,
         granted_s=grant.granted_s,
         leg_uuid=call.uuid,

@@ -11,6 +11,8 @@ from fsbilling.billing.attempt import Attempt, NumberPlan, read_attempt
 from fsbilling.billing.authorise import OTHER_REFUSAL_CAUSE, Authorised, Authoriser, refusal_cause
 from fsbilling.billing.ending import read_ending
 from fsbilling.billing.meter import CallKey, Meter
+from fsbilling.billing.outage import Outage
+from fsbilling.billing.trust import UNAVAILABLE
 from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.calls.cdr import EndSource, HungUpBy
 from fsbilling.calls.event import Answered, HungUp
@@ -32,6 +34,7 @@ class Reception:
     def __init__(
         self,
         authoriser: Authoriser,
+        outage: Outage,
         meter: Meter,
         nodes: Mapping[str, Node],
         *,
@@ -42,6 +45,7 @@ class Reception:
         on_doubt: Callable[[str], None],
     ) -> None:
         self._authoriser = authoriser
+        self._outage = outage
         self._meter = meter
         self._nodes = nodes
         self._plan = plan
@@ -61,7 +65,8 @@ class Reception:
             log.warning("refused", call_uuid=channel.uuid, reason=refused.reason)
             return _refusal(refused)
         attempt = read_attempt(channel, switch=switch, plan=self._plan)
-        verdict = self._authorise(attempt)
+        # Answered already, it would need a timer now, and nobody is on duty without SQL.
+        verdict = self._authorise(attempt, may_risk=not channel.answered_us)
         if isinstance(verdict, Refused):
             _log_refusal(attempt, verdict)
             return _refusal(verdict)
@@ -75,20 +80,25 @@ class Reception:
             self._meter.adopt(verdict.session)
         return _permission(attempt, verdict.session, verdict.target)
 
-    def _authorise(self, attempt: Attempt) -> Authorised | Refused:
-        """Decide, or refuse because SQL does not answer; a hold it may have taken is swept up."""
+    def _authorise(self, attempt: Attempt, *, may_risk: bool = False) -> Authorised | Refused:
+        """Decide; when SQL does not answer, by what the account may risk without it.
+
+        A hold that SQL may have taken before it went silent is swept up.
+        """
         if not self._throttle.admits():
             # Spares SQL the record as well.
             return Refused(
                 "busy", f"more than {self._throttle.per_s} calls a second; see [hook] max_cps"
             )
-        try:
-            return self._authoriser.authorise(attempt)
-        except StoreError as fault:
-            log.error("not authorised", call_uuid=attempt.uuid, fault=str(fault))
-            refused = Refused("unavailable", f"the database did not answer: {fault}")
-            self.unrecorded.add(self._authoriser.refusal(attempt, attempt.account, refused))
-            return refused
+        if not self._outage.is_on:
+            try:
+                return self._authoriser.authorise(attempt)
+            except StoreError as fault:
+                log.error("not authorised", call_uuid=attempt.uuid, fault=str(fault))
+        verdict = self._outage.authorise(attempt) if may_risk else UNAVAILABLE
+        if isinstance(verdict, Refused):
+            self.unrecorded.add(self._authoriser.refusal(attempt, attempt.account, verdict))
+        return verdict
 
     def abandoned(self, channel: Channel) -> None:
         """The answer was not taken: give the hold back, if the channel is really gone.

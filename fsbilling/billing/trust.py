@@ -12,9 +12,8 @@ from fsbilling.credit.account import Account
 from fsbilling.errors import Refused
 from fsbilling.store import accounts, directory
 
-NOT_TRUSTED = Refused(
-    "unavailable",
-    "the database did not answer, and no account with an outage limit is known to pay for this",
+UNAVAILABLE = Refused(
+    "unavailable", "the database did not answer, and nobody with an outage limit pays for this"
 )
 
 
@@ -56,7 +55,7 @@ class Trust(msgspec.Struct, frozen=True):
         a call already: what pays for that stands in SQL.
         """
         if attempt.part_of or attempt.is_leg or attempt.account or not attempt.callee.digits:
-            return NOT_TRUSTED
+            return UNAVAILABLE
         if attempt.service == SERVICE_400:
             code = self.owners.get(attempt.callee.digits)
         else:
@@ -64,5 +63,5 @@ class Trust(msgspec.Struct, frozen=True):
             code = next((owner for owner in owners if owner is not None), None)
         account = self.accounts.get(code or "")
         if account is None:
-            return NOT_TRUSTED
+            return UNAVAILABLE
         return Payer(account, self.targets.get(attempt.callee.digits, ""))

@@ -33,9 +33,11 @@ NOUNS = {
     "line": "Lines: what an outbound call is recognised by.",
     "number": "400 numbers and who owns them.",
     "rates": "Rate tables: import, list, export, compare, price calls.",
+    "reconcile": "Compare records with the switch's own, and settle what was missed.",
     "regions": "Regions of numbers: import, status, look one up.",
     "serve": "Run the billing daemon.",
     "sim": "Run a simulated switch, with traffic to order.",
+    "status": "How the daemon of this machine is, and what is at risk.",
 }
 """Every noun with its one line; its command is `fsbilling.cli.<noun>:command`."""
 

@@ -15,7 +15,7 @@ def command(invocation: Invocation) -> None:
 
     # Before anything else opens a socket or starts a thread: afterwards is too late.
     monkey.patch_all()
-    from fsbilling.daemon import serve
+    from fsbilling.service import serve
 
     invocation.warn()
     listen = invocation.config.hook.listen

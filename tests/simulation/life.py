@@ -11,8 +11,11 @@ from fsbilling import rounds
 from fsbilling.billing.attempt import NumberPlan
 from fsbilling.billing.authorise import Authoriser
 from fsbilling.billing.meter import Meter
+from fsbilling.billing.outage import Outage
 from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
+from fsbilling.billing.resume import session_of
+from fsbilling.billing.settler import Settler
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
@@ -49,6 +52,7 @@ class Life:
         metering = CONFIG.metering
         self._alarm_set = Flag(self.process)
         self._is_to_take_up = self._is_in_doubt = False
+        settler = Settler(door, book, node.steady_clock)
         self.meter = Meter(
             door,
             book,
@@ -59,6 +63,7 @@ class Life:
             warning=WarningSound(metering.warn_sound),
             spawn=self.process.spawn,
             on_alarm_set=self._alarm_set.set,
+            settler=settler,
         )
         authoriser = Authoriser(
             door,
@@ -67,8 +72,18 @@ class Life:
             pace=PACE,
             first_slice_s=metering.first_slice_s,
         )
+        # Nobody is trusted: without SQL every call is refused.
+        outage = Outage(
+            door,
+            book,
+            settler,
+            clock=node.machine_clock,
+            call_of=authoriser.call_of,
+            session_of=lambda hold: session_of(hold, PACE),
+        )
         self._reception = Reception(
             authoriser,
+            outage,
             self.meter,
             nodes,
             plan=NumberPlan(emergency=CONFIG.numbering.emergency),

@@ -113,12 +113,13 @@ class Meter:
         """Take charge of a call that was just authorised."""
         self._sessions.setdefault(_key(session), session)
 
-    def begin(self, session: Session, at_us: int) -> None:
-        """Take charge of a call that was answered before it was authorised: it starts now.
+    def begin(self, session: Session) -> None:
+        """Take charge of a call that talks already, as its hold says.
 
         Its timer stands in the switch when this returns.
         """
-        self._run(msgspec.structs.replace(session, self_armed=False), on.Answered(at_us))
+        unarmed = msgspec.structs.replace(session, self_armed=False)
+        self._carry_out(*resume(unarmed, self.now_us(session.call.switch)))
 
     def post(self, key: CallKey, event: on.Event) -> None:
         """Let something happen to a call, after all that happened to it before."""
@@ -282,7 +283,7 @@ class Meter:
                 log.error("renewal unknown", call_uuid=uuid, account=account)
         return renewed
 
-    def _give_back(self, session: Session, asked: do.GiveBack) -> on.Event:
+    def _give_back(self, session: Session, asked: do.GiveBack) -> on.Event | None:
         switch = session.call.switch
         return give_back(
             self._db,

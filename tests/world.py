@@ -14,6 +14,7 @@ from fsbilling.billing.authorise import Authoriser
 from fsbilling.billing.meter import Meter
 from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
+from fsbilling.billing.settler import Settler
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
@@ -32,7 +33,8 @@ from fsbilling.sim.plan import CallPlan, Service
 from fsbilling.sim.switch import SimSwitch
 from fsbilling.sim.virtual_clock import EPOCH_US, VirtualClock
 from fsbilling.store import accounts, cdrs, directory, entries, holds, tariffs, usages
-from fsbilling.store.engine import Database
+from fsbilling.store.engine import BOUND_S, Database
+from fsbilling.store.journal import Journal
 from fsbilling.switch.channel import Channel, ChannelEvent
 from fsbilling.switch.node import Node
 
@@ -50,12 +52,20 @@ class Daemon:
     def __init__(self, world: World) -> None:
         self._world = world
         nodes = {world.switch: Node(world.switch, world.api)}
-        self.book = book = TariffBook(world.db)
+        self.book = book = TariffBook(world.sql)
         book.refresh()
-        authoriser = Authoriser(world.db, book, clock=world.clock, pace=PACE, first_slice_s=15)
+        self.settler = Settler(world.sql, book, world.clock, world.journal)
+        authoriser = Authoriser(
+            world.sql,
+            book,
+            clock=world.clock,
+            pace=PACE,
+            first_slice_s=15,
+            gate=lambda: self.settler.objection(self.meter.live_calls),
+        )
         authoriser.regions = RegionTable.from_rows(REGIONS)
         self.meter = Meter(
-            world.db,
+            world.sql,
             book,
             nodes,
             clock=world.clock,
@@ -63,6 +73,7 @@ class Daemon:
             slice_s=30,
             warning=WarningSound("tone_stream://%(200,100,950)"),
             spawn=lambda job: job(),
+            settler=self.settler,
         )
         self.reception = Reception(
             authoriser,
@@ -71,11 +82,11 @@ class Daemon:
             plan=NumberPlan(emergency=frozenset({"110", "119", "120", "122"})),
             node_of_core=lambda _core: world.switch,
             throttle=Throttle(0, world.clock.now_us),
-            unrecorded=Unrecorded(world.db),
+            unrecorded=Unrecorded(world.sql),
             on_doubt=lambda _switch: None,
         )
         self.recovery = Recovery(
-            world.db,
+            world.sql,
             self.meter,
             nodes,
             witnesses=world.witnesses,
@@ -83,7 +94,7 @@ class Daemon:
             on_unheld=self.reception.on_unheld,
         )
 
-        self.watch = CreditWatch(world.db, self.meter)
+        self.watch = CreditWatch(world.sql, self.meter)
         self._watch_us = world.clock.now_us() + WATCH_US
 
     def next_due_us(self) -> int | None:
@@ -101,6 +112,26 @@ class Daemon:
         return self.recovery.sweep(self._world.switch, take_up=take_up)
 
 
+class SqlDoor:
+    """The daemon's way to the database, which can be shut; a test looks past it."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.is_open = True
+
+    def read(self, bound_s=BOUND_S):
+        self._pass()
+        return self._db.read(bound_s)
+
+    def write(self):
+        self._pass()
+        return self._db.write()
+
+    def _pass(self):
+        if not self.is_open:
+            raise StoreError("SQL is out")
+
+
 class World:
     """A switch, a database and, most of the time, a daemon."""
 
@@ -114,6 +145,8 @@ class World:
         clock: VirtualClock | None = None,
     ) -> None:
         self.db = db
+        self.sql = SqlDoor(db)
+        self.journal: Journal | None = None
         self.switch = switch
         self.clock = clock or VirtualClock(now_us)
         self.witnesses = {}
@@ -146,6 +179,12 @@ class World:
             source="test",
             at_us=EPOCH_US,
         )
+
+    def change_tariff(self, rates, plan=PLAIN):
+        """A version that prices every further call."""
+        with self.db.write() as conn:
+            self.add_tariff(conn, rates, plan)
+        self.daemon.book.refresh()
 
     def add_account(self, conn, code, credit, *, mode=Mode.PREPAID, credit_limit_micros=0):
         added = accounts.add(

@@ -139,7 +139,7 @@ class Authoriser:
         if account is None:
             return Refused("unknown_payer", f"account {payer.account.code} is gone")
         call = self.call_of(attempt, account.code, payer.target)
-        granted = self._first_hold(conn, call, account, tariff)
+        granted = self._first_hold(conn, call, account, tariff, attempt.talks_since_us)
         if isinstance(granted, Refused):
             return granted
         hold, session = granted
@@ -150,7 +150,12 @@ class Authoriser:
         return Authorised(session, payer.target)
 
     def _first_hold(
-        self, conn: Connection, call: Call, account: Account, tariff: Tariff
+        self,
+        conn: Connection,
+        call: Call,
+        account: Account,
+        tariff: Tariff,
+        talks_since_us: int,
     ) -> tuple[holds.Hold, Session] | Refused:
         """Price the call at the volume its month has now, and see what may be held for it."""
         now_us = self._clock.now_us()
@@ -189,9 +194,9 @@ class Authoriser:
             granted_s=grant.granted_s,
             leg_uuid=call.uuid,
             authorised_us=now_us,
-            answered_us=0,
+            answered_us=talks_since_us,
             # The switch's own time: ours may be another.
-            seen_us=call.created_us,
+            seen_us=max(call.created_us, talks_since_us),
             timer_seq=0,
         )
         session = msgspec.structs.replace(

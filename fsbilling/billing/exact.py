@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from fsbilling.billing.caps import spend
 from fsbilling.billing.correction import Correction, recount
 from fsbilling.billing.reprice import level_objection
 from fsbilling.billing.tariff_book import TariffBook, terms_of
@@ -53,9 +52,9 @@ def make_exact(
             revisions.replace(conn, [(before, after)], now_us)
         cdrs.make_exact(conn, after)
         correction = Correction(0, before, after)
-        recount(conn, account.account_id, correction)
+        recount(conn, account, correction)
         entries.post_all(conn, account.account_id, correction.drafts(), now_us)
-        spend(conn, account, after.created_us, correction.extra_micros)
+        accounts.revise(conn, account.account_id)
     return after
 
 

@@ -115,12 +115,13 @@ class Meter:
         """Take charge of a call that was just authorised."""
         self._sessions.setdefault(_key(session), session)
 
-    def begin(self, session: Session, at_us: int) -> None:
-        """Take charge of a call that was answered before it was authorised: it starts now.
+    def begin(self, session: Session) -> None:
+        """Take charge of a call that talks already, as its hold says.
 
         Its timer stands in the switch when this returns.
         """
-        self._run(msgspec.structs.replace(session, self_armed=False), on.Answered(at_us))
+        unarmed = msgspec.structs.replace(session, self_armed=False)
+        self._carry_out(*resume(unarmed, self.now_us(session.call.switch)))
 
     def post(self, key: CallKey, event: on.Event) -> None:
         """Let something happen to a call, after all that happened to it before."""
@@ -161,11 +162,17 @@ class Meter:
         self._mailboxes.post(key, lambda: self._take_up(key, answered_us, leg_uuid))
 
     def catch_up(self, held: Iterable[Hold]) -> None:
-        """Take over from the holds what another daemon has done for our calls meanwhile."""
+        """Take over from the holds what another daemon has done for our calls meanwhile.
+
+        A later timer is its doing, and so is a hold that pays for less than we know of: what a
+        ringing call gives back has no timer yet.
+        """
         for hold in held:
             key = (hold.call.switch, hold.call.uuid)
             session = self._sessions.get(key)
-            if session is not None and hold.timer_seq > session.timer_seq:
+            if session is None:
+                continue
+            if hold.timer_seq > session.timer_seq or hold.granted_s < session.granted_s:
                 self._sessions[key] = session_of(hold, self._pace)
 
     def put_down(self) -> None:
@@ -307,7 +314,7 @@ class Meter:
                 log.error("renewal unknown", call_uuid=uuid, account=account)
         return renewed
 
-    def _give_back(self, session: Session, asked: do.GiveBack) -> on.Event:
+    def _give_back(self, session: Session, asked: do.GiveBack) -> on.Event | None:
         switch = session.call.switch
         return give_back(
             self._db,

@@ -21,7 +21,7 @@ from fsbilling.credit.throttle import Throttle
 from fsbilling.errors import Refused, StoreError, SwitchError
 from fsbilling.numbering.number import NumberKind
 from fsbilling.switch.channel import Channel, ChannelEvent
-from fsbilling.switch.node import Node, first_timer
+from fsbilling.switch.node import TIMER_0, Node, first_timer
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ class Reception:
             refused = Refused("unknown_switch", "no link to the switch that asked; see [[switch]]")
             log.warning("refused", call_uuid=channel.uuid, reason=refused.reason)
             return _refusal(refused)
-        attempt = read_attempt(channel, switch=switch, plan=self._plan)
+        attempt = self._read(channel, switch)
         # Answered already, it would need a timer now, and nobody is on duty without SQL.
         verdict = self._authorise(attempt, may_risk=not channel.answered_us)
         if isinstance(verdict, Refused):
@@ -73,12 +73,32 @@ class Reception:
         if verdict.session is None:
             return _passage(verdict.target)
         _log_authorised(verdict.session)
-        if channel.answered_us and not attempt.is_leg:
-            # An answer is announced once, and that is over: the call begins to be paid for here.
-            self._meter.begin(verdict.session, self._meter.now_us(switch))
-        else:
-            self._meter.adopt(verdict.session)
+        self._take_charge(attempt, verdict.session, channel)
         return _permission(attempt, verdict.session, verdict.target)
+
+    def _read(self, channel: Channel, switch: str, account: str = "") -> Attempt:
+        """Read an attempt; a channel that was answered already begins to be paid for here.
+
+        Its answer, announced once, is over. When it begins must stand in the hold from the
+        first: the seconds of its timer are counted from there (DESIGN rule 2).
+        """
+        attempt = read_attempt(channel, switch=switch, plan=self._plan, account=account)
+        if not channel.answered_us or attempt.is_leg:
+            return attempt
+        now_us = self._meter.now_us(switch)
+        return msgspec.structs.replace(attempt, talks_since_us=max(now_us, channel.answered_us))
+
+    def _take_charge(
+        self, attempt: Attempt, session: Session, channel: Channel, *, self_armed: bool = True
+    ) -> None:
+        if session.answered_us:
+            self._meter.begin(session)
+            return
+        self._meter.adopt(msgspec.structs.replace(session, self_armed=self_armed))
+        if attempt.talks_since_us:
+            # Its hold is older than its answer, which nobody heard.
+            key = session.call.switch, session.call.uuid
+            self._meter.post(key, Answered(channel.answered_us))
 
     def _authorise(self, attempt: Attempt, *, may_risk: bool = False) -> Authorised | Refused:
         """Decide; when SQL does not answer, by what the account may risk without it.
@@ -202,7 +222,7 @@ class Reception:
         switch, uuid = key
         node = self._nodes[switch]
         account = channel.variable("fsbilling_account")
-        attempt = read_attempt(channel, switch=switch, plan=self._plan, account=account)
+        attempt = self._read(channel, switch, account)
         if attempt.is_emergency:
             log.info("emergency", call_uuid=uuid)
             return
@@ -213,18 +233,11 @@ class Reception:
                 node.kill(uuid, refusal_cause(verdict))
                 return
             if verdict.session is not None:
-                self._take_charge(switch, verdict.session, channel)
+                self._take_charge(attempt, verdict.session, channel, self_armed=False)
                 _log_authorised(verdict.session)
                 node.mark(uuid, _originated_marks(verdict.session, channel))
         except SwitchError as fault:
             log.warning("switch not told", call_uuid=uuid, command="originate", fault=str(fault))
-
-    def _take_charge(self, switch: str, session: Session, channel: Channel) -> None:
-        if channel.answered_us and not session.answered_us:
-            # It was answered while nobody listened: it begins to be paid for here.
-            self._meter.begin(session, self._meter.now_us(switch))
-        else:
-            self._meter.adopt(msgspec.structs.replace(session, self_armed=False))
 
 
 def _passage(target: str) -> Variables:
@@ -256,7 +269,7 @@ def _guard(session: Session) -> Variables:
     uuid = session.call.uuid
     return {
         "fsbilling_call": uuid,
-        "api_on_answer_fsbilling": first_timer(uuid, session.granted_s),
+        TIMER_0: first_timer(uuid, session.granted_s),
     }
 
 

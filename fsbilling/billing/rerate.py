@@ -15,7 +15,6 @@ from contextlib import AbstractContextManager
 import msgspec
 from sqlalchemy import Connection
 
-from fsbilling.billing.caps import spend
 from fsbilling.billing.correction import Correction, affordable, recount
 from fsbilling.billing.reprice import correct
 from fsbilling.billing.tariff_book import TariffBook
@@ -164,11 +163,9 @@ class Rerating:
         now_us = self._clock.now_us()
         revisions.replace(conn, [(each.before, each.after) for each in posted], now_us)
         for each in posted:
-            recount(conn, account.account_id, each)
+            recount(conn, account, each)
         drafts = [draft for each in posted for draft in each.drafts()]
         entries.post_all(conn, account.account_id, drafts, now_us)
-        for each in posted:
-            spend(conn, account, each.before.created_us, each.extra_micros)
         if posted:
             accounts.revise(conn, account.account_id)
 

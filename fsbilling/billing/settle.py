@@ -33,10 +33,11 @@ def settle(
     tariff = book.numbered(session.terms.tariff, session.terms.version, now_us)
     with db.write() as conn:
         account = accounts.lock(conn, call.account)
-        hold = holds.remove(conn, call.switch, call.uuid)
-        if account is None or hold is None:
+        if account is None:
             return None
-        spend(conn, account, call.created_us, -hold.amount_micros)
+        hold = _take_hold(conn, account, call.switch, call.uuid)
+        if hold is None:
+            return None
         held = msgspec.structs.replace(
             session,
             held_micros=hold.amount_micros,
@@ -56,11 +57,16 @@ def write_down(db: Database, book: TariffBook, cdr: Cdr, *, now_us: int) -> bool
     tariff = book.numbered(cdr.tariff, cdr.tariff_version, now_us)
     with db.write() as conn:
         account = accounts.lock(conn, cdr.account)
-        hold = holds.remove(conn, cdr.switch, cdr.uuid)
-        if account is None or hold is None:
+        if account is None or _take_hold(conn, account, cdr.switch, cdr.uuid) is None:
             return False
-        spend(conn, account, cdr.created_us, -hold.amount_micros)
         return _post(conn, book, tariff, account, cdr, now_us=now_us)
+
+
+def _take_hold(conn: Connection, account: Account, switch: str, uuid: str) -> holds.Hold | None:
+    hold = holds.remove(conn, switch, uuid)
+    if hold is not None:
+        spend(conn, account, hold.call.created_us, -hold.amount_micros)
+    return hold
 
 
 def _post(

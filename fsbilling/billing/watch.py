@@ -13,7 +13,8 @@ from fsbilling.calls.event import CreditChanged, Suspended
 from fsbilling.calls.session import Phase, Session
 from fsbilling.clock import US_PER_S
 from fsbilling.credit.account import Standing
-from fsbilling.credit.outlook import outlook
+from fsbilling.credit.outlook import outlook, outlook_of_ringing
+from fsbilling.credit.slice import Grant
 from fsbilling.store import accounts
 from fsbilling.store.engine import Database
 
@@ -81,21 +82,10 @@ class CreditWatch:
 
     def _news(self, session: Session, standing: Standing, left: Left) -> CreditChanged | None:
         """Say what a call should do now; None when the rest is for its next renewal."""
-        if session.phase is not Phase.TALKING:
+        if session.phase not in (Phase.RINGING, Phase.TALKING):
             return None
         now_us = self._meter.now_us(session.call.switch)
-        seen = outlook(
-            session.terms,
-            answered_us=session.answered_us,
-            talked_s=-(-max(now_us - session.answered_us, 0) // US_PER_S),
-            granted_s=session.granted_s,
-            held_micros=session.held_micros,
-            free_micros=left.free_micros(session, standing),
-            live_calls=standing.live_calls,
-            included_s=session.included_s,
-            included_free_s=left.included_free_s(session, standing),
-            longest_s=standing.limits.max_call_s,
-        )
+        seen = _outlook(session, standing, left, now_us)
         gives_back = seen.granted_s < session.granted_s
         if not (self._is_other(standing) or gives_back or (session.dry and seen.reserve_s)):
             return None
@@ -107,6 +97,24 @@ class CreditWatch:
             included_s=seen.included_s,
             reserve_s=seen.reserve_s,
         )
+
+
+def _outlook(session: Session, standing: Standing, left: Left, now_us: int) -> Grant:
+    rings = session.phase is Phase.RINGING
+    talked_us = 0 if rings else max(now_us - session.answered_us, 0)
+    look = outlook_of_ringing if rings else outlook
+    return look(
+        session.terms,
+        answered_us=now_us if rings else session.answered_us,
+        talked_s=-(-talked_us // US_PER_S),
+        granted_s=session.granted_s,
+        held_micros=session.held_micros,
+        free_micros=left.free_micros(session, standing),
+        live_calls=standing.live_calls,
+        included_s=session.included_s,
+        included_free_s=left.included_free_s(session, standing),
+        longest_s=standing.limits.max_call_s,
+    )
 
 
 def _share_micros(standing: Standing) -> int:

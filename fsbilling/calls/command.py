@@ -41,6 +41,8 @@ class GiveBack(msgspec.Struct, frozen=True, tag=True):
 
     First timer `to_seq` is added at `at_us`, the new end; only when it stands is the smaller
     hold committed, so that at no moment more may be talked than is held (DESIGN rules 2 and 3).
+    While the call rings there is only timer 0, which the switch will set: it is told the fewer
+    seconds, and `at_us` and `to_seq` are 0.
     """
 
     granted_s: int

@@ -71,7 +71,7 @@ class GaveBack(msgspec.Struct, frozen=True, tag=True):
 
 
 class NotGivenBack(msgspec.Struct, frozen=True, tag=True):
-    """The switch did not take the earlier timer, as far as we know: the hold stays as it was."""
+    """Whether the earlier timer stands, or will, is unknown: the hold stays as it was."""
 
 
 class TimerUnknown(msgspec.Struct, frozen=True, tag=True):

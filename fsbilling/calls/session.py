@@ -55,6 +55,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
             the answer, to the whole second; the meter's own are exact.
         stale_seqs: Earlier timers that may stand still, as the switch did not say: the next move
             removes them. They would end the call too early, never too late.
+        in_doubt: While it rang it was to give some back, and whether timer 0 will be the earlier
+            one is unknown.
         self_armed: The switch is sure to set timer 0: it was told before the call could be
             answered. Not so for a call that a dialler originates.
         dry: The last renewal found no credit for another second.
@@ -78,6 +80,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     timer_seq: int = 0
     stale_seqs: tuple[int, ...] = ()
     self_armed: bool = True
+    in_doubt: bool = False
     dry: bool = False
     warned: bool = False
     cut: bool = False
@@ -142,7 +145,9 @@ def _answer(session: Session, at_us: int) -> Step:
         talking, move = _move_timer(talking)
         commands.append(move)
     # The switch sets timer 0 just after it has told of the answer (switch_channel.c).
-    first_look_us = max(_renewal_due_us(talking), at_us + session.pace.answer_settles_us)
+    first_look_us = at_us + session.pace.answer_settles_us
+    if not session.in_doubt:
+        first_look_us = max(_renewal_due_us(talking), first_look_us)
     return talking, [*commands, do.WakeAt(first_look_us)]
 
 
@@ -223,7 +228,8 @@ def _by_other_hands(
         case on.GaveBack():
             return _gave_back(session, event)
         case on.NotGivenBack():
-            # Whether the earlier timer stands is unknown.
+            if session.phase is Phase.RINGING:
+                return _change(session, in_doubt=True), []
             return session, [do.RemoveTimer(session.timer_seq + 1)]
         case on.TimerUnknown():
             return _timer_unknown(session, event)
@@ -231,12 +237,16 @@ def _by_other_hands(
 
 def _credit_changed(session: Session, changed: on.CreditChanged) -> Step:
     """Go on longer, or give back what others need more, as the account now stands."""
-    if session.phase is not Phase.TALKING or session.cut or changed.before_s != session.granted_s:
+    if session.cut or changed.before_s != session.granted_s:
+        return session, []
+    if session.phase is Phase.RINGING and not session.in_doubt:
+        return session, [_give_back(session, changed)] if _asks_back(session, changed) else []
+    if session.phase is not Phase.TALKING:
         return session, []
     session = _change(session, reserve_s=changed.reserve_s)
     settled_us = session.answered_us + session.pace.answer_settles_us
-    if changed.granted_s < session.granted_s and changed.now_us >= settled_us:
-        return _give_back(session, changed)
+    if _asks_back(session, changed) and changed.now_us >= settled_us:
+        return session, [_give_back(session, changed)]
     # Later its timer, in its last second, would fire although it was replaced.
     in_time = changed.now_us <= session.paid_until_us - session.pace.last_try_us
     if in_time and session.dry and changed.reserve_s:
@@ -244,15 +254,19 @@ def _credit_changed(session: Session, changed: on.CreditChanged) -> Step:
     return _look_ahead(session, changed.now_us, [])
 
 
-def _give_back(session: Session, changed: on.CreditChanged) -> Step:
-    asked = do.GiveBack(
+def _asks_back(session: Session, changed: on.CreditChanged) -> bool:
+    return changed.granted_s < session.granted_s
+
+
+def _give_back(session: Session, changed: on.CreditChanged) -> do.GiveBack:
+    rings = session.phase is Phase.RINGING
+    return do.GiveBack(
         granted_s=changed.granted_s,
         held_micros=changed.held_micros,
         included_s=changed.included_s,
-        at_us=session.answered_us + changed.granted_s * US_PER_S,
-        to_seq=session.timer_seq + 1,
+        at_us=0 if rings else session.answered_us + changed.granted_s * US_PER_S,
+        to_seq=0 if rings else session.timer_seq + 1,
     )
-    return session, [asked]
 
 
 def _gave_back(session: Session, gave: on.GaveBack) -> Step:
@@ -262,8 +276,10 @@ def _gave_back(session: Session, gave: on.GaveBack) -> Step:
         granted_s=gave.granted_s,
         held_micros=gave.held_micros,
         included_s=gave.included_s,
-        timer_seq=session.timer_seq + 1,
     )
+    if session.phase is Phase.RINGING:
+        return session, []
+    session = _change(session, timer_seq=session.timer_seq + 1)
     return _look_ahead(session, gave.now_us, [do.RemoveTimer(seq) for seq in stale])
 
 

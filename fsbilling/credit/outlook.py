@@ -7,7 +7,7 @@ rest back, of the money and of the package, so that equal calls still end togeth
 from __future__ import annotations
 
 from fsbilling.clock import US_PER_S
-from fsbilling.credit.slice import HORIZON_S, SHARE_PARTS, Grant
+from fsbilling.credit.slice import FIRST_S, HORIZON_S, SHARE_PARTS, Grant, first_grant
 from fsbilling.rating.price import affordable_s, covered_s, price
 from fsbilling.rating.terms import Terms
 
@@ -59,3 +59,38 @@ def outlook(
         included_s=charge.included_s,
         reserve_s=reserve_s,
     )
+
+
+def outlook_of_ringing(
+    terms: Terms,
+    *,
+    answered_us: int,
+    talked_s: int,
+    granted_s: int,
+    held_micros: int,
+    free_micros: int,
+    live_calls: int,
+    included_s: int = 0,
+    included_free_s: int = 0,
+    longest_s: int | None = None,
+) -> Grant:
+    """The same for a call that rings, and could be answered now: `answered_us`.
+
+    It gives back what it holds beyond the first hold of a call that began now in its place, when
+    that is half of it or the least there is.
+    """
+    del talked_s
+    first = first_grant(
+        terms,
+        now_us=answered_us,
+        free_micros=max(free_micros, 0) + held_micros,
+        live_calls=live_calls,
+        slice_s=granted_s,
+        included_free_s=max(included_free_s, 0) + included_s,
+        longest_s=longest_s,
+    )
+    is_less = first.granted_s == FIRST_S or 2 * first.granted_s <= granted_s
+    is_within = first.held_micros <= held_micros and first.included_s <= included_s
+    if 0 < first.granted_s < granted_s and is_less and is_within:
+        return first
+    return Grant(granted_s, held_micros, included_s, first.reserve_s)

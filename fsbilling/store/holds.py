@@ -107,10 +107,9 @@ def renew(
 ) -> int:
     """Change what is set aside, and adjust account and package by the difference.
 
-    Gives the difference in money.
-
-    Raises StoreError when the call has no hold (any more), or when its timer is past `timer_seq`,
-    so that another daemon has it: the seconds must not be granted (DESIGN rule 2).
+    Gives the difference in money. Raises StoreError when the call has no hold (any more), or when
+    its timer is past `timer_seq`, so that another daemon has it: the seconds must not be granted
+    (DESIGN rule 2).
     """
     held = _lock(conn, switch, uuid)
     if held is None:

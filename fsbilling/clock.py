@@ -56,6 +56,14 @@ def local_month(at_us: int, zone: str) -> str:
     return moment.astimezone(ZoneInfo(zone)).strftime("%Y-%m")
 
 
+def months_from_to(first: str, last: str) -> int:
+    """Count the months from one to another, both of them too: `2026-11` to `2027-01` are 3."""
+    (first_year, first_month), (last_year, last_month) = (
+        map(int, month.split("-")) for month in (first, last)
+    )
+    return 12 * (last_year - first_year) + last_month - first_month + 1
+
+
 def parse_us(text: str) -> int:
     """Read an ISO 8601 moment; without a zone it is the machine's local time.
 

@@ -6,10 +6,12 @@ the same code. The process must be monkey-patched by gevent before this module i
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -58,9 +60,13 @@ MAX_CALLS_AT_ONCE = 500
 TARIFF_REFRESH_S = 5
 PLAY_S = 1
 REFUSALS_S = 1
-REGIONS_AT_ONCE = 1_000
+REGIONS_AT_ONCE = 500
+BREATH_S = 0.000_1
+"""How long who reads a large table pauses: a pause of 0 would not look at sockets and timers."""
 IDLE_S = 60.0
 DRAIN_S = 5.0
+NEVER = 1_000_000
+_THRESHOLDS = gc.get_threshold()
 OTHER_DESCRIPTORS = 256
 """Open files besides the hook's connections: the database's, the links', the log."""
 
@@ -79,7 +85,7 @@ class Daemon:
             max_bytes=config.journal.max_mb * 1_000_000,
             run=in_a_thread,
         )
-        self._book = TariffBook(self.db, breathe=partial(gevent.sleep, 0))
+        self._book = TariffBook(self.db, breathe=partial(gevent.sleep, BREATH_S))
         self._settler = Settler(self.db, self._book, self._clock, self._journal)
         self._duty = Duty(
             switch_lock(self.db, [switch.name for switch in config.switches]),
@@ -315,7 +321,9 @@ class Daemon:
 
     def _refresh_book(self) -> None:
         self._book.refresh()
-        self._book.make_ready(self._clock.now_us())
+        with _young_garbage_only():
+            if self._book.make_ready(self._clock.now_us()):
+                _spare_the_collector()
 
     def _play_journal(self) -> None:
         while True:
@@ -336,12 +344,33 @@ class Daemon:
     def _load_regions(self) -> None:
         """Read half a million rows, a few at a time: live calls must not wait for a reload."""
         table = RegionTable()
-        with self.db.read(BULK_BOUND_S) as conn:
+        with _young_garbage_only(), self.db.read(BULK_BOUND_S) as conn:
             rows = iter(regions.load(conn))
             while chunk := list(islice(rows, REGIONS_AT_ONCE)):
                 table.extend(chunk)
-                gevent.sleep(0)
+                gevent.sleep(BREATH_S)
         self._authoriser.regions = table
+        _spare_the_collector()
+
+
+@contextmanager
+def _young_garbage_only() -> Iterator[None]:
+    """Put off the collector's look at all that is in memory while a large table grows there."""
+    gc.set_threshold(*_THRESHOLDS[:2], NEVER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*_THRESHOLDS)
+
+
+def _spare_the_collector() -> None:
+    """Take what is in memory now out of the collector's sight: code, settings, tables.
+
+    All of it stays, and a look at all of it keeps every call waiting for some 60 ms. What is
+    young is looked through before, so that little garbage stays with it.
+    """
+    gc.collect(1)
+    gc.freeze()
 
 
 def pace_of(metering: Metering) -> Pace:

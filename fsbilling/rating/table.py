@@ -36,9 +36,9 @@ class _Side:
 
     def __init__(self, zones: Mapping[str, Sequence[str]]) -> None:
         self._zones = zones
-        self._used: dict[str, str] = {}
-        self._zone_of: dict[str, str] = {}
-        # One key that is no text: Python then keeps hashes beside the keys, and a probe that fails
+        self._zones_used: dict[str, str] = {}
+        # Of each digits (or area, province, *) the form itself where it is used, then its zone.
+        # One key is no text: Python then keeps hashes beside the keys, and a probe that fails
         # touches none of 100,000 texts that lie all over the memory.
         self._forms: dict[str | None, tuple[str, ...]] = {None: ()}
         self._long: tuple[int, ...] = ()
@@ -50,19 +50,29 @@ class _Side:
 
         Raises InputError when a zone shares a member with another.
         """
-        known = self._used.setdefault(form, form)
-        if known is not form:
-            return known
         self.is_any = self.is_any and form == ANY
-        if not form.startswith(ZONE):
-            self._place(form)
-            return form
-        for member in self._zones.get(form.removeprefix(ZONE), ()):
-            other = self._zone_of.setdefault(member, form)
-            if other != form:
-                raise InputError(f"two rates tie: {member} is in {other} and in {form}")
-            self._place(member)
+        if form.startswith(ZONE):
+            return self._add_zone(form)
+        key = self._key(form)
+        known = self._forms.get(key, ())
+        if known and known[0] == form:
+            return known[0]
+        self._forms[key] = (form, *known)
         return form
+
+    def _add_zone(self, zone: str) -> str:
+        if zone in self._zones_used:
+            return self._zones_used[zone]
+        self._zones_used[zone] = zone
+        for member in self._zones.get(zone.removeprefix(ZONE), ()):
+            key = self._key(member)
+            known = self._forms.get(key, ())
+            if known and known[-1].startswith(ZONE):
+                if known[-1] != zone:
+                    raise InputError(f"two rates tie: {member} is in {known[-1]} and in {zone}")
+                continue
+            self._forms[key] = (*known, zone)
+        return zone
 
     def forms(self, party: Party) -> Iterator[str]:
         """Give the forms in use that match a party, the most specific first."""
@@ -81,16 +91,16 @@ class _Side:
         if (forms := found.get(ANY)) is not None:
             yield from forms
 
-    def _place(self, form: str) -> None:
-        """Note what is to be looked for: the form itself where it is used, then its zone."""
-        both = (self._used.get(form), self._zone_of.get(form))
-        forms = tuple(each for each in both if each is not None)
+    def _key(self, form: str) -> str:
+        """Give what a form is looked for by: its digits, whose length is noted, or itself."""
         length = prefix_length(form)
-        self._forms[form[-length:] if length else form] = forms
+        if not length:
+            return form
         if length > COUNTRY_CODE_DIGITS and length not in self._long:
             self._long = tuple(sorted((*self._long, length), reverse=True))
-        elif 0 < length <= COUNTRY_CODE_DIGITS and length not in self._short:
+        elif length <= COUNTRY_CODE_DIGITS and length not in self._short:
             self._short = tuple(sorted((*self._short, length), reverse=True))
+        return form[-length:]
 
 
 class RateTable:

@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo
 
 US_PER_S = 1_000_000
 
+FIRST_YEAR, LAST_YEAR = 1971, 9998
+"""What people may name: any time zone can write these, and its neighbours' days too."""
+
 
 class Clock(Protocol):
     """A source of the present moment."""
@@ -75,6 +78,8 @@ def parse_us(text: str) -> int:
         raise ValueError(
             f"{text!r} is not a moment; write it like 2026-11-21T00:00:00+08:00"
         ) from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"{text!r} is not in the years {FIRST_YEAR} to {LAST_YEAR}")
     if moment.tzinfo is None:
         moment = moment.astimezone()
     since_epoch = moment - datetime(1970, 1, 1, tzinfo=UTC)

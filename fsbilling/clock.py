@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo
 
 US_PER_S = 1_000_000
 
+FIRST_YEAR, LAST_YEAR = 1971, 9998
+"""What people may name: any time zone can write these, and its neighbours' days too."""
+
 
 class Clock(Protocol):
     """A source of the present moment."""
@@ -56,6 +59,14 @@ def local_month(at_us: int, zone: str) -> str:
     return moment.astimezone(ZoneInfo(zone)).strftime("%Y-%m")
 
 
+def months_from_to(first: str, last: str) -> int:
+    """Count the months from one to another, both of them too: `2026-11` to `2027-01` are 3."""
+    (first_year, first_month), (last_year, last_month) = (
+        map(int, month.split("-")) for month in (first, last)
+    )
+    return 12 * (last_year - first_year) + last_month - first_month + 1
+
+
 def parse_us(text: str) -> int:
     """Read an ISO 8601 moment; without a zone it is the machine's local time.
 
@@ -67,6 +78,8 @@ def parse_us(text: str) -> int:
         raise ValueError(
             f"{text!r} is not a moment; write it like 2026-11-21T00:00:00+08:00"
         ) from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"{text!r} is not in the years {FIRST_YEAR} to {LAST_YEAR}")
     if moment.tzinfo is None:
         moment = moment.astimezone()
     since_epoch = moment - datetime(1970, 1, 1, tzinfo=UTC)

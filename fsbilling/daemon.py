@@ -10,7 +10,6 @@ import os
 import signal
 from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import gevent
@@ -28,7 +27,6 @@ from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.settler import Settler
-from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
 from fsbilling.billing.watch import CreditWatch
@@ -44,8 +42,8 @@ from fsbilling.numbering.region_table import RegionTable
 from fsbilling.patience import in_a_thread, sql_bound
 from fsbilling.rounds import Rounds
 from fsbilling.status import Risked, Status
-from fsbilling.store import holds, migrations, regions
-from fsbilling.store.engine import BULK_BOUND_S, Database
+from fsbilling.store import holds, migrations
+from fsbilling.store.engine import Database
 from fsbilling.store.journal import Journal
 from fsbilling.store.switch_lock import switch_lock
 from fsbilling.switch.channel import Channel, ChannelEvent
@@ -54,6 +52,7 @@ from fsbilling.switch.hook import HookAnswer, HookServer
 from fsbilling.switch.link import Link
 from fsbilling.switch.node import Api, Node
 from fsbilling.switch.witness import Witness
+from fsbilling.tables import Tables
 from fsbilling.watchdog import Watchdog, notify
 
 log = structlog.get_logger(__name__)
@@ -67,7 +66,6 @@ PLAY_S = 1
 REFUSALS_S = 1
 PROBE_S = 1
 STATUS_S = 1
-REGIONS_AT_ONCE = 1_000
 IDLE_S = 60.0
 DRAIN_S = 5.0
 
@@ -86,8 +84,8 @@ class Daemon:
             max_bytes=config.journal.max_mb * 1_000_000,
             run=in_a_thread,
         )
-        self._book = TariffBook(self.db, breathe=partial(gevent.sleep, 0))
-        self._settler = Settler(self.db, self._book, self._clock, self._journal)
+        self._tables = Tables(self.db, self._clock, take_regions=self._take_regions)
+        self._settler = Settler(self.db, self._tables.book, self._clock, self._journal)
         self._duty = Duty(
             switch_lock(self.db, [switch.name for switch in config.switches]),
             begin=self._begin,
@@ -106,7 +104,7 @@ class Daemon:
         pace = pace_of(config.metering)
         self.meter = Meter(
             self.db,
-            self._book,
+            self._tables.book,
             self._nodes,
             clock=self._clock,
             pace=pace,
@@ -119,7 +117,7 @@ class Daemon:
         self._watch = CreditWatch(self.db, self.meter)
         self._authoriser = Authoriser(
             self.db,
-            self._book,
+            self._tables.book,
             clock=clock or SystemClock(),
             pace=pace,
             first_slice_s=config.metering.first_slice_s,
@@ -127,7 +125,7 @@ class Daemon:
         )
         self._outage = Outage(
             self.db,
-            self._book,
+            self._tables.book,
             self._settler,
             clock=clock or SystemClock(),
             call_of=self._authoriser.call_of,
@@ -178,9 +176,9 @@ class Daemon:
 
         Raises FsbillingError or OSError.
         """
-        self._refresh_book()
+        self._tables.refresh_tariffs()
         self._settler.play()
-        self._load_regions()
+        self._tables.load_regions()
         self._outage.probe()
         self._greenlets.add(self._watchdog.start())
         self._keep(self._wake_calls)
@@ -224,8 +222,8 @@ class Daemon:
     def reload(self) -> None:
         """Reread tariffs and regions, and those settings that can change while calls live."""
         try:
-            self._refresh_book()
-            self._load_regions()
+            self._tables.refresh_tariffs()
+            self._tables.load_regions()
         except StoreError as fault:
             log.error("reload failed; what was known stays in use", fault=str(fault))
             return
@@ -246,7 +244,7 @@ class Daemon:
 
     def _errands(self) -> list[Errand]:
         return [
-            Errand(TARIFF_REFRESH_S, self._refresh_book, "tariffs not refreshed"),
+            Errand(TARIFF_REFRESH_S, self._tables.refresh_tariffs, "tariffs not refreshed"),
             Errand(WATCH_S, self._watch.look, "credit not watched"),
             Errand(PLAY_S, self._settler.play, "journal waits"),
             Errand(REFUSALS_S, self._unrecorded.write, "refusals not recorded yet"),
@@ -308,6 +306,9 @@ class Daemon:
             max_connections=self.config.hook.max_connections,
         )
 
+    def _take_regions(self, table: RegionTable) -> None:
+        self._authoriser.regions = table
+
     def _on_event(self, switch: str, event: ChannelEvent) -> None:
         self._reception.on_event(switch, event)
 
@@ -335,10 +336,6 @@ class Daemon:
             pause_s = IDLE_S if next_us is None else max(next_us - now_us, 0) / US_PER_S
             self._alarm_set.wait(min(pause_s, IDLE_S))
 
-    def _refresh_book(self) -> None:
-        self._book.refresh()
-        self._book.make_ready(self._clock.now_us())
-
     def _say_status(self) -> None:
         """Write down how this daemon is, for `fsbilling status`."""
         trusted = self._outage.trust.accounts.items()
@@ -360,16 +357,6 @@ class Daemon:
                 ),
             ),
         )
-
-    def _load_regions(self) -> None:
-        """Read half a million rows, a few at a time: live calls must not wait for a reload."""
-        table = RegionTable()
-        with self.db.read(BULK_BOUND_S) as conn:
-            rows = iter(regions.load(conn))
-            while chunk := list(islice(rows, REGIONS_AT_ONCE)):
-                table.extend(chunk)
-                gevent.sleep(0)
-        self._authoriser.regions = table
 
 
 def pace_of(metering: Metering) -> Pace:

@@ -7,6 +7,7 @@ has started on the level before: its own difference is posted when it ends.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sqlalchemy import Connection
@@ -23,6 +24,8 @@ from fsbilling.rating.plan import LevelMode
 from fsbilling.rating.price import price
 from fsbilling.rating.tariff import NO_VOLUME, Tariff, Volume
 from fsbilling.store import cdrs, entries
+
+_REF = re.compile(r"level/.+?/[0-9]{4}-[0-9]{2}/v[0-9]+/")
 
 
 def adjust_to_level(
@@ -123,6 +126,11 @@ def _note(adjustment: Adjustment, micros: int) -> str:
     if micros == adjustment.amount_micros:
         return adjustment.explanation
     return f"{adjustment.explanation}; only {format_micros(micros)} of it, no more credit is free"
+
+
+def adjusted_call(ref: str) -> str:
+    """Give the call, `switch/uuid`, whose settling posted an adjustment of this reference."""
+    return _REF.sub("", ref)
 
 
 def _ref_start(cdr: Cdr, version: int) -> str:

@@ -9,8 +9,9 @@ right is left alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy import Connection
@@ -27,6 +28,8 @@ from fsbilling.store import accounts, cdrs, entries, revisions
 from fsbilling.store.cdr_pages import Progress, answered_pages
 from fsbilling.store.cdrs import Selection
 from fsbilling.store.engine import Database
+
+T = TypeVar("T")
 
 BATCH_CALLS = 50
 """Calls of one account that are corrected in one transaction: about 10 ms of its lock."""
@@ -112,30 +115,41 @@ class Rerating:
         waiting, self._waiting = self._waiting, {}
         for account, calls in waiting.items():
             for batch in _batches([cdr_id for _, cdr_id in sorted(calls)]):
-                self._correct(account, batch, last_try=True)
+                self._correct(account, batch, {}, last_try=True)
         return self.report
 
     def _take(self, page: Sequence[tuple[int, Cdr]]) -> None:
-        wrong: dict[str, list[int]] = {}
+        wrong: dict[str, list[Correction]] = {}
         for cdr_id, cdr in page:
             self.report.of(cdr.account).calls += 1
             new = correct(cdr, self._book)
             if isinstance(new, Refused):
                 self.report.leave(cdr, new)
             elif new is not None:
-                wrong.setdefault(cdr.account, []).append(cdr_id)
-        for account, ids in wrong.items():
-            for batch in _batches(ids):
-                self._correct(account, batch)
+                wrong.setdefault(cdr.account, []).append(Correction(cdr_id, cdr, new))
+        for account, found in wrong.items():
+            for batch in _batches(found):
+                known = {each.cdr_id: each for each in batch if not each.before.revision}
+                self._correct(account, [each.cdr_id for each in batch], known)
 
-    def _correct(self, code: str, ids: Sequence[int], *, last_try: bool = False) -> None:
-        """Correct some calls of one account: all that its credit allows, in one transaction."""
+    def _correct(
+        self,
+        code: str,
+        ids: Sequence[int],
+        known: Mapping[int, Correction],
+        *,
+        last_try: bool = False,
+    ) -> None:
+        """Correct some calls of one account: all that its credit allows, in one transaction.
+
+        `known` are the corrections that stand unless another run was here meanwhile.
+        """
         with self._transaction() as conn:
             account = accounts.find(conn, code) if self._dry else accounts.lock(conn, code)
             if account is None:
                 raise StoreError(f"account {code} has calls, and is not there")
             free_micros = account.free_micros - self._spent_micros[code]
-            posted, waiting = affordable(self._corrections(conn, ids), free_micros)
+            posted, waiting = affordable(self._corrections(conn, ids, known), free_micros)
             if not self._dry:
                 self._post(conn, account, posted)
         line = self.report.of(code)
@@ -151,9 +165,17 @@ class Rerating:
     def _transaction(self) -> AbstractContextManager[Connection]:
         return self._db.read() if self._dry else self._db.write()
 
-    def _corrections(self, conn: Connection, ids: Sequence[int]) -> Iterator[Correction]:
-        """Look again, now that the account is locked: another run may have been here first."""
-        for cdr_id, cdr in cdrs.among(conn, ids):
+    def _corrections(
+        self, conn: Connection, ids: Sequence[int], known: Mapping[int, Correction]
+    ) -> Iterator[Correction]:
+        """Look again, now that the account is locked: another run may have been here first.
+
+        What happened in a call never changes, and each new price counts its revision up: a
+        record of the revision that was looked at needs no second pricing.
+        """
+        untouched = cdrs.never_corrected(conn, known)
+        yield from (each for cdr_id, each in known.items() if cdr_id in untouched)
+        for cdr_id, cdr in cdrs.among(conn, [each for each in ids if each not in untouched]):
             earlier = revisions.history(conn, cdr.switch, cdr.uuid) if cdr.revision else ()
             new = correct(cdr, self._book, earlier)
             if isinstance(new, Cdr):
@@ -182,6 +204,6 @@ class Rerating:
         self.report.leave(cdr, Refused("no_credit", detail))
 
 
-def _batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(ids), BATCH_CALLS):
-        yield ids[start : start + BATCH_CALLS]
+def _batches(calls: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(calls), BATCH_CALLS):
+        yield calls[start : start + BATCH_CALLS]

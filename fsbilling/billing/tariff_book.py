@@ -18,8 +18,8 @@ from fsbilling.store.holiday_source import read_calendar
 MAX_TARIFFS = 64
 """Versions kept in memory; the one used longest ago makes room."""
 
-BREATH_ROWS = 500
-"""So many rows are taken in at a time while calls live: a few milliseconds."""
+BREATH_ROWS = 200
+"""So many rows are taken in at a time while calls live: about two milliseconds."""
 
 YEAR_US = 31_556_952 * US_PER_S
 MAX_YEARS = 200
@@ -44,6 +44,8 @@ class TariffBook:
         self._breathe = breathe
         self._tariffs: OrderedDict[tuple[int, int], Tariff] = OrderedDict()
         self._versions: dict[str, list[tariffs.Version]] = {}
+        self._reading: set[tuple[int, int]] = set()
+        self._read_count = 0
 
     def refresh(self) -> None:
         """Reread which versions there are. Raises StoreError; what was known stays in use."""
@@ -55,15 +57,18 @@ class TariffBook:
             versions.sort(key=lambda version: (version.valid_from_us, version.version))
         self._versions = known
 
-    def make_ready(self, now_us: int) -> None:
+    def make_ready(self, now_us: int) -> bool:
         """Read every tariff that calls may need from now to a day ahead, so that none waits.
 
-        Raises StoreError when SQL does not answer; what was read stays.
+        True when there was one to read. Raises StoreError when SQL does not answer; what was read
+        stays.
         """
+        before = self._read_count
         for name in self._versions:
             for version in self.in_force_between(name, now_us, now_us + AHEAD_US):
                 self.tariff(version, max(now_us, version.valid_from_us))
                 self.tariff(version, now_us + AHEAD_US)
+        return self._read_count > before
 
     def terms(
         self, name: str, caller: Party, callee: Party, at_us: int, volume: Volume = NO_VOLUME
@@ -120,9 +125,16 @@ class TariffBook:
         Raises StoreError when it has to be read and SQL does not answer.
         """
         key = (version.version_id, _year(at_us))
+        while key in self._reading:  # another call's greenlet reads it; once is enough
+            self._breathe()
         tariff = self._tariffs.get(key)
         if tariff is None:
-            tariff = self._tariffs[key] = self._read(version, key[1])
+            self._reading.add(key)
+            try:
+                tariff = self._tariffs[key] = self._read(version, key[1])
+            finally:
+                self._reading.discard(key)
+            self._read_count += 1
             if len(self._tariffs) > MAX_TARIFFS:
                 self._tariffs.popitem(last=False)
         self._tariffs.move_to_end(key)

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 @output.json_option
 @pass_invocation
 def command(invocation: Invocation, code: str, since: int, until: int, *, as_json: bool) -> None:
-    """Price the calls of account CODE by every tariff in force now, the cheapest first.
+    """Bill the calls of account CODE by every tariff in force now, the cheapest first.
 
-    Each service by itself. A tariff that has no rate for some of the calls stands below those
-    that price them all. Nothing is written.
+    Each service by itself: its calls, with what packages and levels make of them, and the fees of
+    whole months. A tariff that has no rate for some of the calls stands below those that price
+    them all. Nothing is written.
     """
     from fsbilling.billing.comparison import offers
+    from fsbilling.billing.paid import Paid
     from fsbilling.billing.tariff_book import TariffBook
     from fsbilling.store.cdrs import Selection
 
@@ -37,9 +39,11 @@ def command(invocation: Invocation, code: str, since: int, until: int, *, as_jso
             payer = account(conn, code)
         book = TariffBook(database)
         book.refresh()
+        at_us = now_us()
+        versions, paid = book.in_force(at_us), Paid(database, [payer], at_us)
         selection = Selection(account=code, since_us=since, until_us=until)
         with progress(f"pricing the calls of {code}") as on_progress:
-            by_service = offers(database, book, book.in_force(now_us()), selection, on_progress)
+            by_service = offers(database, book, versions, selection, paid, on_progress=on_progress)
     if as_json:
         output.dump(
             {

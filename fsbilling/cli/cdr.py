@@ -12,7 +12,7 @@ import click
 from fsbilling.cli import output
 from fsbilling.cli.cdr_fields import CSV_COLUMNS, csv_cells, fields, revision_fields
 from fsbilling.cli.context import Invocation, Refusal, account, pass_invocation
-from fsbilling.cli.params import MOMENT
+from fsbilling.cli.period import since, until
 from fsbilling.cli.rerate import rerate
 from fsbilling.money import format_micros
 
@@ -28,8 +28,8 @@ Command = Callable[..., Any]
 def _selection(function: Command) -> Command:
     """The options that choose records, the same for list and export."""
     for option in (
-        click.option("--until", type=MOMENT, help="Calls that began before then."),
-        click.option("--since", type=MOMENT, help="Calls that began then or later."),
+        until(),
+        since(),
         click.option("--account", "code", help="Only this account's."),
     ):
         function = option(function)

@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from fsbilling.cli.context import now_us
-from fsbilling.clock import local_month
+from fsbilling.clock import US_PER_S, local_month
 from fsbilling.errors import InputError
 
 if TYPE_CHECKING:
     from fsbilling.rating.plan import Plan
     from fsbilling.rating.rate import Rate
+
+SOON_US = 92 * 86_400 * US_PER_S
+"""How far ahead an import looks for days that nobody has announced."""
 
 
 def read_table(file: Path, plan: Plan) -> list[Rate]:
@@ -38,6 +43,23 @@ def read_plan(file: Path) -> Plan:
     except InputError as faults:
         raise InputError(f"{file}: nothing was changed\n{faults}") from None
     return plan
+
+
+def warn_of_unknown_days(plan: Plan, from_us: int) -> None:
+    """Say on stderr which year a plan's bands will ask for, and its calendar does not know yet."""
+    from fsbilling.rating.plan import HOLIDAY, RESTDAY, WORKDAY
+    from fsbilling.store.holiday_source import lacks_swapped_days
+
+    if not any({WORKDAY, RESTDAY, HOLIDAY}.intersection(band.days) for band in plan.bands):
+        return
+    ends = (from_us, from_us + SOON_US)
+    for year in sorted({int(local_month(at_us, plan.time_zone)[:4]) for at_us in ends}):
+        if lacks_swapped_days(plan.calendar, year):
+            click.echo(
+                f"warning: the swapped working days of {plan.calendar} in {year} are not known to "
+                "the package holidays: upgrade it, or name them in the plan (holidays, workdays)",
+                err=True,
+            )
 
 
 def describe_plan(plan: Plan) -> str:

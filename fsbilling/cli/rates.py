@@ -12,7 +12,7 @@ from fsbilling.cli.context import Invocation, Refusal, found, now_us, pass_invoc
 from fsbilling.cli.params import MOMENT, TARIFF_NAME
 from fsbilling.cli.price import price_call
 from fsbilling.cli.progress import progress
-from fsbilling.cli.rate_files import describe_plan, read_plan, read_table
+from fsbilling.cli.rate_files import describe_plan, read_plan, read_table, warn_of_unknown_days
 from fsbilling.cli.rates_diff import diff_tables
 from fsbilling.cli.table_ref import WHERE, numbered_version
 from fsbilling.cli.whatif import whatif
@@ -61,6 +61,7 @@ def import_table(
     valid_from_us = at_us if valid_from is None else valid_from
     what = f"{len(rates)} rates of tariff {name}, in force from {output.when(valid_from_us)}"
     what += with_plan
+    warn_of_unknown_days(plan, valid_from_us)
     if dry_run:
         output.say(f"{file} is sound: {what}; nothing was changed")
         return

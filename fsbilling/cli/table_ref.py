@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from fsbilling.cli.context import Invocation, found, now_us
 from fsbilling.cli.params import parameter
-from fsbilling.cli.rate_files import read_table
+from fsbilling.cli.rate_files import read_plan, read_table
 from fsbilling.clock import local_month
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class Table:
         tariff: Its name; a file's name for a file.
         version: Its number; 0 for a file.
         rates: Its rows.
-        plan: The frame they stand in; a file has none.
+        plan: The frame they stand in; a file has one only when a second file gives it.
     """
 
     tariff: str
@@ -66,14 +68,17 @@ class TableRef:
     version: int | None
     is_file: bool
 
-    def read(self, invocation: Invocation) -> Table:
-        """Read the table; ends the command when there is none."""
+    def read(self, invocation: Invocation, plan_path: Path | None = None) -> Table:
+        """Read the table, a file's with its plan; ends the command when there is none."""
         from fsbilling.rating.plan import PLAIN
         from fsbilling.store import tariffs
 
         if self.is_file:
             path = Path(self.name)
-            return Table(path.name, 0, read_table(path, PLAIN), PLAIN)
+            plan = PLAIN if plan_path is None else read_plan(plan_path)
+            return Table(path.name, 0, read_table(path, plan), plan)
+        if plan_path is not None:
+            raise click.UsageError("--plan goes with a file; a tariff's version has its own.")
         with invocation.read() as conn:
             version = self._version(conn)
             rates, plan = tariffs.rates(conn, version), tariffs.plan(conn, version)

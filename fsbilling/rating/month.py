@@ -5,15 +5,16 @@ What an invoice, the advice "which tariff is cheapest" and a what-if have in com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from fsbilling.clock import months_from_to
 from fsbilling.errors import InputError
 from fsbilling.money import format_micros
 from fsbilling.rating.charge import Charge
 from fsbilling.rating.party import Party
-from fsbilling.rating.plan import LevelMode
+from fsbilling.rating.plan import LevelMode, Plan
 from fsbilling.rating.price import price
 from fsbilling.rating.tariff import NO_VOLUME, Tariff, Volume
 
@@ -86,43 +87,105 @@ class MonthBill(msgspec.Struct, frozen=True):
     total_micros: int
 
 
-def bill_month(tariff: Tariff, talks: Iterable[Talk]) -> MonthBill:
-    """Price the calls of one account and month one after the other, in the order given.
+class RunningMonth:
+    """A month of one account under one tariff, call by call.
 
-    Each takes what the package has left, and is priced at the level that the calls before it
+    Each call takes what the package has left, and is priced at the level that the calls before it
     reached, just as a call that starts when the one before has ended.
+
+    Attributes:
+        tariff: What prices it.
+        volume: The billed seconds and calls so far.
+        included_s: The seconds that the package paid for so far.
+        adjustments: One for each level that a `volume` tariff reached.
+        usage_micros: What the calls come to, adjustments included, fees apart.
     """
-    charges: list[Charge | None] = []
-    settled: list[Settled] = []
-    adjustments: list[Adjustment] = []
-    volume = NO_VOLUME
-    left_s = tariff.plan.included_s
-    for talk in talks:
-        terms = tariff.terms(talk.origin, talk.destination, talk.answered_us, volume)
+
+    def __init__(self, tariff: Tariff) -> None:
+        self.tariff = tariff
+        self.volume = NO_VOLUME
+        self.included_s = 0
+        self.adjustments: list[Adjustment] = []
+        self.usage_micros = 0
+        self._settled: list[Settled] = []
+        levels = tariff.plan.levels
+        # Only these look back on earlier calls; all others need not be kept.
+        self._looks_back = levels is not None and levels.mode is LevelMode.VOLUME
+
+    def add(self, talk: Talk, limit_micros: int | None = None) -> Charge | None:
+        """Price one more call; None when the tariff has no row for it.
+
+        What it costs beyond `limit_micros` is waived: no later adjustment asks for it either.
+        """
+        terms = self.tariff.terms(talk.origin, talk.destination, talk.answered_us, self.volume)
         if terms is None:
-            charges.append(None)
-            continue
+            return None
+        left_s = self.tariff.plan.included_s - self.included_s
         charge = price(terms, talk.answered_us, talk.duration_us, left_s)
-        charges.append(charge)
-        settled.append(Settled(talk, charge.included_s, charge.amount_micros))
-        left_s -= charge.included_s
-        before, volume = volume, add_to_volume(volume, charge)
-        adjustment = volume_adjustment(tariff, settled, before, volume, adjustments)
+        self.included_s += charge.included_s
+        amount_micros = charge.amount_micros
+        self.usage_micros += (
+            amount_micros if limit_micros is None else min(amount_micros, limit_micros)
+        )
+        before, self.volume = self.volume, add_to_volume(self.volume, charge)
+        if self._looks_back:
+            self._settled.append(Settled(talk, charge.included_s, charge.amount_micros))
+            self._adjust(before)
+        return charge
+
+    @property
+    def fee_micros(self) -> int:
+        """The base fee."""
+        return self.tariff.plan.month_fee_micros
+
+    @property
+    def top_up_micros(self) -> int:
+        """What is missing to the minimum spend."""
+        return top_up_micros(self.tariff.plan, self.usage_micros)
+
+    def _adjust(self, before: Volume) -> None:
+        adjustment = volume_adjustment(
+            self.tariff, self._settled, before, self.volume, self.adjustments
+        )
         if adjustment is not None:
-            adjustments.append(adjustment)
-    usage_micros = sum(each.charge_micros for each in settled)
-    usage_micros += sum(each.amount_micros for each in adjustments)
-    fee_micros = tariff.plan.month_fee_micros
-    top_up_micros = max(tariff.plan.minimum_spend_micros - fee_micros - usage_micros, 0)
+            self.adjustments.append(adjustment)
+            self.usage_micros += adjustment.amount_micros
+
+
+def bill_month(tariff: Tariff, talks: Iterable[Talk]) -> MonthBill:
+    """Price the calls of one account and month one after the other, in the order given."""
+    month = RunningMonth(tariff)
+    charges = tuple([month.add(talk) for talk in talks])
     return MonthBill(
-        charges=tuple(charges),
-        adjustments=tuple(adjustments),
-        volume=volume,
-        included_s=sum(each.included_s for each in settled),
-        fee_micros=fee_micros,
-        top_up_micros=top_up_micros,
-        total_micros=fee_micros + usage_micros + top_up_micros,
+        charges=charges,
+        adjustments=tuple(month.adjustments),
+        volume=month.volume,
+        included_s=month.included_s,
+        fee_micros=month.fee_micros,
+        top_up_micros=month.top_up_micros,
+        total_micros=month.usage_micros + month.fee_micros + month.top_up_micros,
     )
+
+
+def fees_micros(plan: Plan, usage_micros: Mapping[str, int]) -> int:
+    """Add up base fees and what is missing to the minimum spend, by the usage of each month.
+
+    Every month from the first to the last is due whole, those between without usage too.
+    """
+    top_ups_micros = sum(top_up_micros(plan, usage) for usage in usage_micros.values())
+    months = span_months(usage_micros)
+    top_ups_micros += (months - len(usage_micros)) * top_up_micros(plan, 0)
+    return months * plan.month_fee_micros + top_ups_micros
+
+
+def span_months(months: Collection[str]) -> int:
+    """Count the months from the first to the last of some, such as `2026-11`; of none: 0."""
+    return months_from_to(min(months), max(months)) if months else 0
+
+
+def top_up_micros(plan: Plan, usage_micros: int) -> int:
+    """Give what a month is short of its plan's minimum spend, base fee included."""
+    return max(plan.minimum_spend_micros - plan.month_fee_micros - usage_micros, 0)
 
 
 def add_to_volume(volume: Volume, charge: Charge) -> Volume:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fsbilling.errors import InputError
-from fsbilling.rating.match import ZONE, matching_forms, prefix_length
+from fsbilling.rating.match import AREA, COUNTRY_CODE_DIGITS, PROVINCE, ZONE, prefix_length
 from fsbilling.rating.party import ANY, Party, relations
 from fsbilling.rating.rate import Rate
 
@@ -27,47 +27,80 @@ _ANY_SCOPE = ((ANY, ANY),)
 
 
 class _Side:
-    """The forms that one column uses: a number's most specific one is found among them."""
+    """The forms that one column uses: a number's most specific one is found among them.
+
+    Prefixes are known by their digits alone. A number's digits are cut only to the lengths that
+    are in use, and each form is kept once: whoever is told it finds it in the next dictionary by
+    identity, without comparing its letters.
+    """
 
     def __init__(self, zones: Mapping[str, Sequence[str]]) -> None:
         self._zones = zones
-        self._used: set[str] = set()
-        self._zone_of: dict[str, str] = {}
-        self._lengths: tuple[int, ...] = ()
+        self._zones_used: dict[str, str] = {}
+        # Of each digits (or area, province, *) the form itself where it is used, then its zone.
+        # One key is no text: Python then keeps hashes beside the keys, and a probe that fails
+        # touches none of 100,000 texts that lie all over the memory.
+        self._forms: dict[str | None, tuple[str, ...]] = {None: ()}
+        self._long: tuple[int, ...] = ()
+        self._short: tuple[int, ...] = ()
+        self.is_any = True
 
-    def add(self, form: str) -> None:
-        """Take a form into use. Raises InputError when a zone shares a member with another."""
-        if form in self._used:
-            return
-        self._used.add(form)
-        self._try_length(form)
-        if not form.startswith(ZONE):
-            return
-        for member in self._zones.get(form.removeprefix(ZONE), ()):
-            other = self._zone_of.setdefault(member, form)
-            if other != form:
-                raise InputError(f"two rates tie: {member} is in {other} and in {form}")
-            self._try_length(member)
+    def add(self, form: str) -> str:
+        """Take a form into use, and give the one that is kept of those equal to it.
 
-    def forms(self, party: Party) -> list[str]:
+        Raises InputError when a zone shares a member with another.
+        """
+        self.is_any = self.is_any and form == ANY
+        if form.startswith(ZONE):
+            return self._add_zone(form)
+        key = self._key(form)
+        known = self._forms.get(key, ())
+        if known and known[0] == form:
+            return known[0]
+        self._forms[key] = (form, *known)
+        return form
+
+    def _add_zone(self, zone: str) -> str:
+        if zone in self._zones_used:
+            return self._zones_used[zone]
+        self._zones_used[zone] = zone
+        for member in self._zones.get(zone.removeprefix(ZONE), ()):
+            key = self._key(member)
+            known = self._forms.get(key, ())
+            if known and known[-1].startswith(ZONE):
+                if known[-1] != zone:
+                    raise InputError(f"two rates tie: {member} is in {known[-1]} and in {zone}")
+                continue
+            self._forms[key] = (*known, zone)
+        return zone
+
+    def forms(self, party: Party) -> Iterator[str]:
         """Give the forms in use that match a party, the most specific first."""
-        forms = matching_forms(party.digits, party.region, self._lengths)
-        used, zone_of = self._used, self._zone_of
-        if not zone_of:
-            return [form for form in forms if form in used]
-        found = []
-        for form in forms:
-            if form in used:
-                found.append(form)
-            zone = zone_of.get(form)
-            if zone is not None and zone not in found:
-                found.append(zone)
-        return found
+        found = self._forms
+        digits, region = party.digits, party.region
+        for length in self._long:
+            if (forms := found.get(digits[:length])) is not None and length <= len(digits):
+                yield from forms
+        if region.area_code and (forms := found.get(AREA + region.area_code)) is not None:
+            yield from forms
+        if region.province and (forms := found.get(PROVINCE + region.province)) is not None:
+            yield from forms
+        for length in self._short:
+            if (forms := found.get(digits[:length])) is not None and length <= len(digits):
+                yield from forms
+        if (forms := found.get(ANY)) is not None:
+            yield from forms
 
-    def _try_length(self, form: str) -> None:
+    def _key(self, form: str) -> str:
+        """Give what a form is looked for by: its digits, whose length is noted, or itself."""
         length = prefix_length(form)
-        if length and length not in self._lengths:
-            self._lengths = tuple(sorted((*self._lengths, length), reverse=True))
+        if not length:
+            return form
+        if length > COUNTRY_CODE_DIGITS and length not in self._long:
+            self._long = tuple(sorted((*self._long, length), reverse=True))
+        elif length <= COUNTRY_CODE_DIGITS and length not in self._short:
+            self._short = tuple(sorted((*self._short, length), reverse=True))
+        return form[-length:]
 
 
 class RateTable:
@@ -103,7 +136,10 @@ class RateTable:
 
         They are ordered by band and level.
         """
-        origins = self._origins.forms(origin)
+        # Forms are looked for one by one: most calls have their row at the first or second of them.
+        origins: Iterable[str] = self._origins.forms(origin)
+        if not self._destinations.is_any:
+            origins = tuple(origins)
         scopes = self._scopes_of(origin, destination) if self._scoped else _ANY_SCOPE
         rows = self._rows
         for destination_form in self._destinations.forms(destination):
@@ -127,9 +163,9 @@ class RateTable:
         if len(earlier) >= MAX_ROWS_OF_A_MATCH:
             raise InputError(f"more than {MAX_ROWS_OF_A_MATCH} rates to {rate.destination}")
         if not earlier:
-            self._rows[match] = (rate,)
-            self._destinations.add(rate.destination)
-            self._origins.add(rate.origin)
+            destination = self._destinations.add(rate.destination)
+            origin = self._origins.add(rate.origin)
+            self._rows[destination, origin, rate.callee_kind, rate.relation] = (rate,)
             self._scopes.add((rate.callee_kind, rate.relation))
             return
         rows = sorted((*earlier, rate), key=lambda row: (row.band, row.level_from))

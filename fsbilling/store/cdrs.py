@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -108,8 +108,18 @@ def page(
     return _with_ids(conn, _within(query, selection))
 
 
+def never_corrected(conn: Connection, ids: Collection[int]) -> set[int]:
+    """Those of some row ids whose record has the price it was settled at."""
+    if not ids:
+        return set()
+    query = select(table.c.id).where(table.c.id.in_(ids), table.c.revision == 0)
+    return set(conn.execute(query).scalars())
+
+
 def among(conn: Connection, ids: Sequence[int]) -> list[tuple[int, Cdr]]:
     """The records of some row ids, by id, as they are now."""
+    if not ids:
+        return []
     return _with_ids(conn, select(table).where(table.c.id.in_(ids)).order_by(table.c.id))
 
 

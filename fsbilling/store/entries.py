@@ -158,6 +158,16 @@ def posted_micros(conn: Connection, account_id: int, kind: EntryKind, ref_start:
     return int(conn.execute(query).scalar_one())
 
 
+def amounts(conn: Connection, account_id: int, kind: EntryKind, ref_start: str) -> dict[str, int]:
+    """Give the same one by one, by reference, each with its sum."""
+    query = select(entry.c.ref, func.sum(entry.c.amount_micros)).where(
+        entry.c.account_id == account_id,
+        entry.c.kind == kind,
+        entry.c.ref.startswith(clean(ref_start), autoescape=True),
+    )
+    return {ref: int(micros) for ref, micros in conn.execute(query.group_by(entry.c.ref))}
+
+
 def verify(conn: Connection, code: str | None = None) -> list[Fault]:
     """Every fault of one account, or of all: entries, balance, and what holds add up to.
 

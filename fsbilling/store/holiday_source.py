@@ -12,6 +12,7 @@ from fsbilling.errors import InputError
 from fsbilling.rating.schedule import NO_CALENDAR, Calendar
 
 MAX_CALENDARS = 8
+LOOK_BACK_YEARS = 3
 
 _DAY = timedelta(days=1)
 
@@ -37,6 +38,15 @@ def read_calendar(country: str, first_year: int, last_year: int) -> Calendar:
     days_off = set(known) - worked
     weekend = set(known.weekend)
     return Calendar(frozenset(_with_weekends(days_off, worked, weekend)), frozenset(worked))
+
+
+def lacks_swapped_days(country: str, year: int) -> bool:
+    """Tell whether the package knows a country's swapped working days, and not yet this year's."""
+    if not country:
+        return False
+    years = range(year - LOOK_BACK_YEARS, year + 1)
+    known = {day.year for day in read_calendar(country, years[0], year).workdays}
+    return bool(known) and year not in known
 
 
 def _with_weekends(

@@ -18,6 +18,9 @@ from fsbilling.store.schema import region, region_source
 
 BATCH = 10_000
 
+READ_BATCH = 500
+"""Rows that come off SQL at a time: a daemon lets calls have their turn between two fetches."""
+
 IMPORT_TIMEOUT_S = 120
 """Deleting and adding half a million rows takes longer than a live call's statement may."""
 
@@ -106,7 +109,7 @@ def load(conn: Connection) -> Iterator[tuple[str, Region]]:
     Rows of one place share one Region.
     """
     known: dict[tuple[str, str, str], Region] = {}
-    batches = conn.execute(_ROWS.execution_options(yield_per=BATCH)).partitions()
+    batches = conn.execute(_ROWS.execution_options(yield_per=READ_BATCH)).partitions()
     for prefix, *place in chain.from_iterable(batches):
         key = tuple(place)
         home = known.get(key)

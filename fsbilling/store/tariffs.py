@@ -20,6 +20,9 @@ from fsbilling.store.text import clean
 
 IMPORT_BATCH = 2000
 
+READ_BATCH = 200
+"""Rows that come off SQL at a time: a daemon lets calls have their turn between two fetches."""
+
 # Not the plan: the list is read every few seconds, and zones may be long.
 _LISTED = [column for column in tariff_version.c if column.name != "plan"]
 _RATE_FIELDS = tuple(name for name in Rate.__struct_fields__ if name != "rate_id")
@@ -123,7 +126,7 @@ def each_rate(conn: Connection, version: Version) -> Iterator[Rate]:
     """The same one by one, as they come off SQL."""
     columns = [rate.c.id, *(rate.c[name] for name in _RATE_FIELDS)]
     query = select(*columns).where(rate.c.version_id == version.version_id).order_by(rate.c.id)
-    with conn.execute(query.execution_options(yield_per=IMPORT_BATCH)) as rows:
+    with conn.execute(query.execution_options(yield_per=READ_BATCH)) as rows:
         for row in rows:
             yield Rate(rate_id=row[0], **dict(zip(_RATE_FIELDS, row[1:], strict=True)))
 

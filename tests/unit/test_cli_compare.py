@@ -4,8 +4,9 @@ import pytest
 from call_records import SHENZHEN, record
 from commands import Commands
 
+from fsbilling.ledger.entry import EntryKind
 from fsbilling.numbering.number import Number, NumberKind
-from fsbilling.store import cdrs
+from fsbilling.store import accounts, cdrs, entries
 from fsbilling.store.engine import Database
 
 ALL = ("--since", "2025-12-31", "--until", "2026-02-01")
@@ -158,6 +159,12 @@ def test_advise_says_when_there_were_no_calls(shell, tables):
         ("rates", "whatif", "std"),
         ("rates", "whatif", "no-such.csv", *ALL),
         ("rates", "whatif", "std", *ALL[:3], "noon"),
+        ("rates", "whatif", "std", "--until", "2025-12-31", "--since", "2026-02-01"),
+        ("rates", "whatif", "std", "--since", "0001-01-01", *ALL[2:]),
+        ("rates", "whatif", "std", *ALL[:3], "9999-12-31T23:59:59-23:59"),
+        ("advise", "acme", *ALL[:3], ALL[1]),
+        ("cdr", "rerate", *ALL[:3], ALL[1]),
+        ("cdr", "list", *ALL[:3], ALL[1]),
         ("advise", "acme"),
         ("advise", *ALL),
     ],
@@ -178,3 +185,105 @@ def test_wrong_usage_is_one_line_and_changes_nothing(shell, tables, words):
 )
 def test_a_refusal_is_one_line_and_changes_nothing(shell, tables, words):
     shell.refused(*words)
+
+
+PACKAGE = '[package]\nminutes = 1\n\n[month]\nfee = "0.05"\nminimum_spend = "0.30"\n'
+LEVELLED = '[levels]\nof = "calls"\nmode = "volume"\n\n[month]\nfee = "1"\n'
+
+
+@pytest.fixture
+def packaged(shell, tmp_path):
+    """A tariff of 0.60 a minute, the first minute of a month included, and its two files."""
+    table, plan = tmp_path / "packaged.csv", tmp_path / "packaged.toml"
+    table.write_text("price_per_min\n0.60\n")
+    plan.write_text(PACKAGE)
+    shell.do("rates", "import", "packaged", table, "--plan", plan, "--from", "2026-01-01")
+    return table, plan
+
+
+def test_whatif_bills_months_with_package_fees_and_minimum(shell, calls, packaged):
+    """Acme's calls of 61 s in January, Shanghai time: 60 s are included once, 62 s are paid."""
+    told = shell.json("rates", "whatif", "packaged", *ALL, "--account", "acme")
+    (acme,) = told["accounts"]
+    assert (acme["months"], acme["paid"], acme["paid_fees"]) == (1, "0.305", "0.00")
+    assert (acme["would_cost"], acme["would_cost_fees"]) == ("0.62", "0.05")
+    assert acme["would_cost_in_all"] == "0.67"
+    assert (acme["difference"], acme["change"]) == ("0.365", "+119.7 %")
+
+
+def test_whatif_takes_the_plan_of_a_file(shell, calls, packaged):
+    table, plan = packaged
+    asked = [
+        shell.json("rates", "whatif", *words, *ALL)["accounts"]
+        for words in (("packaged",), (table, "--plan", plan))
+    ]
+    assert asked[0] == asked[1]
+    (acme, _) = shell.json("rates", "whatif", table, *ALL)["accounts"]
+    assert (acme["would_cost"], acme["would_cost_fees"]) == ("1.22", "0.00")
+
+
+def test_a_minimum_spend_is_billed_for_each_month_between(shell, calls, packaged):
+    database = Database.open(shell.url)
+    with database.write() as conn:
+        assert cdrs.write(conn, record(59 * 86_400, duration_us=1_000_000, charge_micros=1))
+    database.close()
+    words = ("--since", "2025-12-31", "--until", "2026-12-01", "--account", "umbrella")
+    (umbrella,) = shell.json("rates", "whatif", "packaged", *words)["accounts"]
+    # 1 s of 61 is paid for: 0.01, the fee 0.05, and 0.24 to the minimum.
+    assert (umbrella["would_cost"], umbrella["would_cost_fees"]) == ("0.01", "0.29")
+    (acme,) = shell.json("rates", "whatif", "packaged", *words[:4], "--account", "acme")["accounts"]
+    # January 0.67; February nothing; the second of March is included: 0.30 each.
+    assert (acme["months"], acme["would_cost_in_all"]) == (3, "1.27")
+
+
+def test_whatif_counts_the_fees_of_the_tariffs_that_the_account_has(shell, calls, packaged):
+    shell.do("account", "set", "acme", "--tariff", "400=packaged")
+    (acme,) = shell.json("rates", "whatif", "std@1", *ALL, "--account", "acme")["accounts"]
+    # The 400 call was charged 0.1525: 0.05, and 0.0975 to the minimum of 0.30.
+    assert (acme["paid"], acme["paid_fees"], acme["paid_in_all"]) == ("0.305", "0.1475", "0.4525")
+    assert acme["difference"] == "-0.1475"
+
+
+def test_whatif_brings_a_months_calls_to_the_level_they_reach(shell, calls, tmp_path):
+    table, plan = tmp_path / "levels.csv", tmp_path / "levels.toml"
+    table.write_text("level_from,price_per_min\n0,0.60\n2,0.30\n")
+    plan.write_text(LEVELLED)
+    told = shell.json("rates", "whatif", table, "--plan", plan, *ALL)
+    asked = [(line["would_cost"], line["would_cost_fees"]) for line in told["accounts"]]
+    assert asked == [("0.61", "1.00"), ("0.61", "1.00")]
+
+
+def test_what_was_paid_has_the_adjustments_to_levels_in_it(shell, calls):
+    database = Database.open(shell.url)
+    with database.write() as conn:
+        payer = accounts.lock(conn, "acme")
+        for call, micros in ((record(1), 50_000), (record(9), 7)):
+            entries.post(
+                conn,
+                payer.account_id,
+                kind=EntryKind.ADJUSTMENT,
+                amount_micros=micros,
+                ref=f"level/std/2026-01/v1/{call.switch}/{call.uuid}",
+                note="",
+                at_us=1,
+            )
+    database.close()
+    (acme,) = shell.json("rates", "whatif", "std@1", *ALL, "--account", "acme")["accounts"]
+    assert (acme["paid"], acme["difference"]) == ("0.255", "0.05")
+
+
+def test_advise_counts_fees_and_packages(shell, calls, packaged):
+    services = shell.json("advise", "acme", *ALL)["services"]
+    told = {each["tariff"]: each for each in services["400"]}
+    assert [each["tariff"] for each in services["400"]] == ["std", "packaged"]
+    # One call of 61 s: 1 s is paid for, and the month comes to its minimum.
+    assert (told["packaged"]["would_cost"], told["packaged"]["would_cost_fees"]) == ("0.01", "0.29")
+    assert told["packaged"]["difference"] == "0.1475"
+
+
+def test_a_plan_is_for_a_file_only(shell, tables, packaged):
+    _, plan = packaged
+    assert "--plan goes with a file" in shell.misused(
+        "rates", "whatif", "std", *ALL, "--plan", plan
+    )
+    shell.misused("rates", "whatif", tables["old"], *ALL, "--plan", "no-such.toml")

@@ -8,7 +8,7 @@ import pytest
 
 from fsbilling.errors import InputError
 from fsbilling.rating.schedule import NO_CALENDAR
-from fsbilling.store.holiday_source import read_calendar
+from fsbilling.store.holiday_source import lacks_swapped_days, read_calendar
 
 
 def days(text: str) -> set[date]:
@@ -31,3 +31,12 @@ def test_no_country_has_no_calendar_and_an_unknown_one_is_a_fault():
     assert read_calendar("", 2026, 2026) == NO_CALENDAR
     with pytest.raises(InputError, match="'QQ'"):
         read_calendar("QQ", 2026, 2026)
+
+
+def test_a_year_whose_swapped_days_nobody_has_announced_is_told():
+    assert not lacks_swapped_days("CN", 2026)
+    assert lacks_swapped_days("CN", 2090) is False  # nor those of the years before it
+    assert not lacks_swapped_days("DE", 2026)  # there are none in Germany
+    assert not lacks_swapped_days("", 2026)
+    known = max(day.year for day in read_calendar("CN", 2020, 2090).workdays)
+    assert lacks_swapped_days("CN", known + 1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
 
 from fsbilling.calls.cdr import Cdr, EndSource, HungUpBy
 from fsbilling.numbering.number import Number, NumberKind
@@ -76,6 +76,18 @@ def write(conn: Connection, cdr: Cdr) -> bool:
         return False
     conn.execute(_INSERT, {"id": place.cdr_id, **_row(cdr)})
     return True
+
+
+def make_exact(conn: Connection, cdr: Cdr) -> bool:
+    """Put a record with its exact end in the place of its estimate; False when it is none."""
+    # When it began stays, and tells PostgreSQL the month.
+    change = update(table).where(
+        table.c.created_us == cdr.created_us,
+        table.c.switch == clean(cdr.switch),
+        table.c.uuid == clean(cdr.uuid),
+        table.c.end_source == EndSource.ESTIMATE,
+    )
+    return conn.execute(change.values(_row(cdr))).rowcount == 1
 
 
 def find(conn: Connection, uuid: str, switch: str | None = None) -> list[Cdr]:

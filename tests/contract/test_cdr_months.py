@@ -244,6 +244,8 @@ def test_what_is_asked_of_one_month_needs_no_other(pg, operator):
             assert not cdrs.write(conn, november)
             revisions.replace(conn, [(november, corrected)], NOW_US)
             assert cdrs.find(conn, november.uuid) == [corrected]
+            assert cdrs.write(conn, estimate := a_cdr(end_source=EndSource.ESTIMATE))
+            assert cdrs.make_exact(conn, replace(estimate, end_source=EndSource.EVENT))
 
 
 def archive_statements():

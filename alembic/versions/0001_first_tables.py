@@ -256,24 +256,34 @@ MONTHS = [
     CREATE TABLE cdr_from_2100 PARTITION OF cdr
     FOR VALUES FROM ({END_OF_MONTHS_US}) TO (MAXVALUE)
     """,
-    # A table of the month's name may have been detached, and not renamed.
     """
-    CREATE FUNCTION cdr_has_month(name text) RETURNS boolean LANGUAGE plpgsql AS
+    CREATE FUNCTION cdr_month(at_us bigint) RETURNS text LANGUAGE plpgsql AS
     $$ BEGIN
-        RETURN EXISTS (
-            SELECT FROM pg_inherits WHERE inhparent = 'cdr'::regclass
-            AND inhrelid IN (to_regclass(name), to_regclass(name || '_late'))
+        RETURN to_char(
+            to_timestamp(at_us / 1000000) AT TIME ZONE interval '8 hours', '"cdr_"YYYY_MM'
         );
+    END $$
+    """,
+    # A detached table may have kept the month's name. Every settle asks this: it runs no query.
+    f"""
+    CREATE FUNCTION cdr_has_month(at_us bigint) RETURNS boolean LANGUAGE plpgsql AS
+    $$ BEGIN
+        RETURN at_us < {FIRST_MONTH_US} OR at_us >= {END_OF_MONTHS_US}
+            OR pg_partition_root(to_regclass(cdr_month(at_us))) IS NOT NULL
+            OR pg_partition_root(to_regclass(cdr_month(at_us) || '_late')) IS NOT NULL;
     END $$
     """,
     # As its owner: a daemon's role needs no right to make tables. The lock is the one that ATTACH
     # takes: neither reading nor writing waits for it.
     """
-    CREATE FUNCTION cdr_add_month(name text, month timestamp) RETURNS void LANGUAGE plpgsql
+    CREATE FUNCTION cdr_provide_month(at_us bigint) RETURNS void LANGUAGE plpgsql
     SECURITY DEFINER SET search_path FROM CURRENT AS
-    $$ BEGIN
+    $$ DECLARE
+        name text := cdr_month(at_us);
+        month timestamp := to_date(name, '"cdr_"YYYY_MM');
+    BEGIN
         LOCK TABLE ONLY cdr IN SHARE UPDATE EXCLUSIVE MODE;
-        IF cdr_has_month(name) THEN
+        IF cdr_has_month(at_us) THEN
             RETURN;
         ELSIF to_regclass(name) IS NOT NULL THEN
             name := name || '_late';
@@ -287,33 +297,17 @@ MONTHS = [
         );
     END $$
     """,
-    f"""
-    CREATE FUNCTION cdr_provide_month(at_us bigint) RETURNS void LANGUAGE plpgsql AS
-    $$ DECLARE
-        month timestamp;
-        name text;
-    BEGIN
-        IF at_us < {FIRST_MONTH_US} OR at_us >= {END_OF_MONTHS_US} THEN
-            RETURN;
-        END IF;
-        month := date_trunc('month', to_timestamp(at_us / 1000000) AT TIME ZONE interval '8 hours');
-        name := 'cdr_' || to_char(month, 'YYYY_MM');
-        IF NOT cdr_has_month(name) THEN
-            PERFORM cdr_add_month(name, month);
-        END IF;
-    END $$
-    """,
-    # After the key, not before: a leg that has its record already makes no month.
     """
-    CREATE FUNCTION cdr_key_has_month() RETURNS trigger LANGUAGE plpgsql AS
+    CREATE FUNCTION cdr_key_needs_month() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN
         PERFORM cdr_provide_month(NEW.created_us);
         RETURN NULL;
     END $$
     """,
+    # After the key, not before: a leg that has its record already makes no month.
     """
-    CREATE TRIGGER cdr_key_has_month AFTER INSERT ON cdr_key
-    FOR EACH ROW EXECUTE FUNCTION cdr_key_has_month()
+    CREATE TRIGGER cdr_key_needs_month AFTER INSERT ON cdr_key
+    FOR EACH ROW WHEN (NOT cdr_has_month(NEW.created_us)) EXECUTE FUNCTION cdr_key_needs_month()
     """,
 ]
 

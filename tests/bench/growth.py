@@ -52,7 +52,7 @@ FROM account, generate_series(1, CAST(:each AS integer)) AS n
 
 
 class Installation:
-    """One PostgreSQL database with a tariff and 100 payers."""
+    """One PostgreSQL database with a tariff and 100 payers; `server` is the process at its end."""
 
     def __init__(self, url: str) -> None:
         migrations.upgrade(url)
@@ -66,6 +66,8 @@ class Installation:
             self.payers = [_payer(conn, f"acme{n}") for n in range(ACCOUNTS)]
         self.book.refresh()
         self.sample = self.settle(*self.talk())
+        with self.db.read() as conn:
+            self.server = conn.execute(text("SELECT pg_backend_pid()")).scalar_one()
 
     def talk(self) -> tuple[Session, HungUp]:
         """A call that is over, and is held for: the accounts take turns."""

@@ -9,6 +9,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from fsbilling.store.engine import Database
+from fsbilling.store.migrations import is_partition
 from fsbilling.store.schema import metadata
 
 
@@ -16,6 +17,7 @@ def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=metadata,
+        include_name=lambda name, kind, _: kind != "table" or not is_partition(name),
         # SQLite can roll back DDL too, as we say BEGIN ourselves.
         transactional_ddl=True,
         render_as_batch=connection.dialect.name == "sqlite",

@@ -207,8 +207,16 @@ def _party(side: str) -> list[sa.Column]:
 
 def _cdrs() -> None:
     op.create_table(
-        "cdr",
+        "cdr_key",
         sa.Column("id", BIG, primary_key=True),
+        *_text("switch", "uuid"),
+        *_big("created_us"),
+        sa.Column("refused", sa.Boolean(), nullable=False),
+        sa.UniqueConstraint("uuid", "switch"),
+    )
+    op.create_table(
+        "cdr",
+        *_big("id"),
         *_text("account", "service", "direction"),
         *_party("caller"),
         *_party("callee"),
@@ -224,7 +232,8 @@ def _cdrs() -> None:
         *_text("rated_callee_kind", "month"),
         *_big("used_s", "used_calls"),
         *_int("revision"),
-        sa.UniqueConstraint("switch", "uuid"),
+        sa.PrimaryKeyConstraint("id", "created_us"),
+        postgresql_partition_by="RANGE (created_us)",
     )
     op.create_index(None, "cdr", ["account", "created_us"])
     op.create_index(None, "cdr", ["account", "tariff", "month"])
@@ -241,8 +250,84 @@ def _cdrs() -> None:
         *_big("rate_id", "price_micros_per_min"),
         *_text("explanation"),
         *_big("replaced_us"),
-        sa.ForeignKeyConstraint(["switch", "uuid"], ["cdr.switch", "cdr.uuid"]),
+        sa.ForeignKeyConstraint(["switch", "uuid"], ["cdr_key.switch", "cdr_key.uuid"]),
     )
+    if op.get_bind().dialect.name == "postgresql":
+        for statement in MONTHS:
+            op.execute(statement)
+
+
+FIRST_MONTH_US = 1_577_808_000_000_000
+"""The beginning of 2020 in China."""
+
+END_OF_MONTHS_US = 4_102_416_000_000_000
+"""The beginning of 2100 in China."""
+
+MONTHS = [
+    # No switch's clock, however wrong, makes more than 960 partitions, or has a call refused.
+    # Unlike a DEFAULT partition, these are never scanned when a month is attached.
+    f"""
+    CREATE TABLE cdr_before_2020 PARTITION OF cdr
+    FOR VALUES FROM (MINVALUE) TO ({FIRST_MONTH_US})
+    """,
+    f"""
+    CREATE TABLE cdr_from_2100 PARTITION OF cdr
+    FOR VALUES FROM ({END_OF_MONTHS_US}) TO (MAXVALUE)
+    """,
+    """
+    CREATE FUNCTION cdr_month(at_us bigint) RETURNS text LANGUAGE plpgsql AS
+    $$ BEGIN
+        RETURN to_char(
+            to_timestamp(at_us / 1000000) AT TIME ZONE interval '8 hours', '"cdr_"YYYY_MM'
+        );
+    END $$
+    """,
+    # A detached table may have kept the month's name. Every settle asks this: it runs no query.
+    f"""
+    CREATE FUNCTION cdr_has_month(at_us bigint) RETURNS boolean LANGUAGE plpgsql AS
+    $$ BEGIN
+        RETURN at_us < {FIRST_MONTH_US} OR at_us >= {END_OF_MONTHS_US}
+            OR pg_partition_root(to_regclass(cdr_month(at_us))) IS NOT NULL
+            OR pg_partition_root(to_regclass(cdr_month(at_us) || '_late')) IS NOT NULL;
+    END $$
+    """,
+    # As its owner: a daemon's role needs no right to make tables. The lock is the one that ATTACH
+    # takes: neither reading nor writing waits for it.
+    """
+    CREATE FUNCTION cdr_provide_month(at_us bigint) RETURNS void LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path FROM CURRENT AS
+    $$ DECLARE
+        name text := cdr_month(at_us);
+        month timestamp := to_date(name, '"cdr_"YYYY_MM');
+    BEGIN
+        LOCK TABLE ONLY cdr IN SHARE UPDATE EXCLUSIVE MODE;
+        IF cdr_has_month(at_us) THEN
+            RETURN;
+        ELSIF to_regclass(name) IS NOT NULL THEN
+            name := name || '_late';
+        END IF;
+        EXECUTE format('CREATE TABLE %I (LIKE cdr INCLUDING ALL)', name);
+        EXECUTE format(
+            'ALTER TABLE cdr ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)',
+            name,
+            1000000 * extract(epoch FROM month - interval '8 hours')::bigint,
+            1000000 * extract(epoch FROM month + interval '1 month' - interval '8 hours')::bigint
+        );
+    END $$
+    """,
+    """
+    CREATE FUNCTION cdr_key_needs_month() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN
+        PERFORM cdr_provide_month(NEW.created_us);
+        RETURN NULL;
+    END $$
+    """,
+    # After the key, not before: a leg that has its record already makes no month.
+    """
+    CREATE TRIGGER cdr_key_needs_month AFTER INSERT ON cdr_key
+    FOR EACH ROW WHEN (NOT cdr_has_month(NEW.created_us)) EXECUTE FUNCTION cdr_key_needs_month()
+    """,
+]
 
 
 def _directory() -> None:

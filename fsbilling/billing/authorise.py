@@ -30,7 +30,7 @@ from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import UNKNOWN_REGION, Region
 from fsbilling.numbering.region_table import RegionTable
 from fsbilling.rating.tariff import Tariff
-from fsbilling.store import accounts, cdrs, holds
+from fsbilling.store import accounts, cdr_keys, cdrs, holds
 from fsbilling.store.engine import Database
 
 REFUSAL_CAUSES = {
@@ -132,7 +132,7 @@ class Authoriser:
         held = holds.find(conn, attempt.switch, attempt.uuid)
         if held is not None:
             return self._standing(attempt, payer, held)
-        if cdrs.is_settled(conn, attempt.switch, attempt.uuid):
+        if cdr_keys.is_settled(conn, attempt.switch, attempt.uuid):
             # A Call-ID or an originate may choose the UUID; a second call has no CDR to go to.
             return Refused("uuid_used", f"a call with UUID {attempt.uuid} was billed before")
         account = accounts.lock(conn, payer.account.code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fsbilling.billing.caps import count_new, spend
-from fsbilling.store import accounts, cdrs, holds
+from fsbilling.store import accounts, cdr_keys, holds
 from fsbilling.store.engine import Database
 from fsbilling.store.holds import Hold
 
@@ -17,7 +17,7 @@ def place(db: Database, granted: Hold) -> bool:
     call = granted.call
     with db.write() as conn:
         account = accounts.lock(conn, call.account)
-        if account is None or cdrs.is_settled(conn, call.switch, call.uuid):
+        if account is None or cdr_keys.is_settled(conn, call.switch, call.uuid):
             return False
         # SQL may have taken a first hold for it just before it went silent.
         held = holds.find(conn, call.switch, call.uuid)

@@ -6,14 +6,26 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from fsbilling.calls.cdr import Cdr, EndSource, HungUpBy
 from fsbilling.numbering.number import Number, NumberKind
 from fsbilling.numbering.region import Region
 from fsbilling.rating.month import Settled, Talk
 from fsbilling.rating.party import Party
-from fsbilling.store.insert import insert_once
+from fsbilling.store import cdr_keys
+from fsbilling.store.cdr_keys import Place
 from fsbilling.store.schema import cdr as table
 from fsbilling.store.text import clean
 
@@ -32,10 +44,9 @@ _SETTLED = (
     table.c.rated_callee_kind,
     *(table.c[f"{side}_{part}"] for side in ("rated_caller", "callee") for part in _PARTY_PARTS),
 )
-_DELETE_REFUSED = delete(table).where(
-    table.c.switch == bindparam("of_switch"),
-    table.c.uuid == bindparam("of_uuid"),
-    table.c.refusal != "",
+_INSERT = insert(table).inline()
+_DELETE = delete(table).where(
+    table.c.id == bindparam("of_id"), table.c.created_us == bindparam("of_created_us")
 )
 
 
@@ -65,36 +76,36 @@ def write(conn: Connection, cdr: Cdr) -> bool:
     The same channel may pass the hook again after a refusal: the record of a call that was let
     through takes the place (and a new `id`) of a refused one. Never the other way round.
     """
-    row = _row(cdr)
-    if insert_once(conn, table, row):
-        return True
-    if cdr.refusal:
+    place = _take_place(conn, cdr)
+    if place is None and not cdr.refusal:
+        refused = cdr_keys.give_up(conn, cdr.switch, cdr.uuid)
+        if refused is None:
+            return False
+        conn.execute(_DELETE, {"of_id": refused.cdr_id, "of_created_us": refused.created_us})
+        place = _take_place(conn, cdr)
+    if place is None:
         return False
-    key = {"of_switch": row["switch"], "of_uuid": row["uuid"]}
-    return conn.execute(_DELETE_REFUSED, key).rowcount == 1 and insert_once(conn, table, row)
+    conn.execute(_INSERT, {"id": place.cdr_id, **_row(cdr)})
+    return True
 
 
 def make_exact(conn: Connection, cdr: Cdr) -> bool:
     """Put a record with its exact end in the place of its estimate; False when it is none."""
-    key = (table.c.switch == clean(cdr.switch)) & (table.c.uuid == clean(cdr.uuid))
-    is_estimate = table.c.end_source == EndSource.ESTIMATE
-    return conn.execute(update(table).where(key, is_estimate).values(_row(cdr))).rowcount == 1
-
-
-def is_settled(conn: Connection, switch: str, uuid: str) -> bool:
-    """Tell whether a leg that was let through has its record: it can have no second one."""
-    query = select(table.c.id).where(
-        table.c.switch == clean(switch), table.c.uuid == clean(uuid), table.c.refusal == ""
+    # When it began stays, and tells PostgreSQL the month.
+    change = update(table).where(
+        table.c.created_us == cdr.created_us,
+        table.c.switch == clean(cdr.switch),
+        table.c.uuid == clean(cdr.uuid),
+        table.c.end_source == EndSource.ESTIMATE,
     )
-    return conn.execute(query).first() is not None
+    return conn.execute(change.values(_row(cdr))).rowcount == 1
 
 
 def find(conn: Connection, uuid: str, switch: str | None = None) -> list[Cdr]:
     """The records of a channel: at most one per switch."""
-    query = select(table).where(table.c.uuid == clean(uuid)).order_by(table.c.switch)
-    if switch is not None:
-        query = query.where(table.c.switch == clean(switch))
-    return [_cdr(row) for row in conn.execute(query)]
+    query = select(table).order_by(table.c.switch)
+    found = _at(conn, query, cdr_keys.places(conn, uuid, switch))
+    return [cdr for _, cdr in found]
 
 
 def page(
@@ -110,17 +121,16 @@ def page(
 
 def never_corrected(conn: Connection, ids: Collection[int]) -> set[int]:
     """Those of some row ids whose record has the price it was settled at."""
-    if not ids:
+    places = cdr_keys.numbered(conn, list(ids))
+    if not places:
         return set()
-    query = select(table.c.id).where(table.c.id.in_(ids), table.c.revision == 0)
+    query = select(table.c.id).where(_stands_at(places), table.c.revision == 0)
     return set(conn.execute(query).scalars())
 
 
 def among(conn: Connection, ids: Sequence[int]) -> list[tuple[int, Cdr]]:
     """The records of some row ids, by id, as they are now."""
-    if not ids:
-        return []
-    return _with_ids(conn, select(table).where(table.c.id.in_(ids)).order_by(table.c.id))
+    return _at(conn, select(table).order_by(table.c.id), cdr_keys.numbered(conn, ids))
 
 
 def newest(
@@ -177,6 +187,24 @@ def _within(query: Select[Any], selection: Selection) -> Select[Any]:
     if selection.answered:
         query = query.where(table.c.refusal == "", table.c.answered_us > 0)
     return query
+
+
+def _take_place(conn: Connection, cdr: Cdr) -> Place | None:
+    return cdr_keys.take(
+        conn, cdr.switch, cdr.uuid, created_us=cdr.created_us, refused=bool(cdr.refusal)
+    )
+
+
+def _at(conn: Connection, query: Select[Any], places: Sequence[Place]) -> list[tuple[int, Cdr]]:
+    return _with_ids(conn, query.where(_stands_at(places))) if places else []
+
+
+def _stands_at(places: Sequence[Place]) -> ColumnElement[bool]:
+    """Ask for some places, each in its month only: the moments tell PostgreSQL which."""
+    moments = [place.created_us for place in places]
+    return table.c.id.in_([place.cdr_id for place in places]) & table.c.created_us.between(
+        min(moments), max(moments)
+    )
 
 
 def _with_ids(conn: Connection, query: Select[Any]) -> list[tuple[int, Cdr]]:

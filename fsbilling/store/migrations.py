@@ -6,6 +6,7 @@ an installed wheel.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -23,8 +24,21 @@ from fsbilling.store.engine import Database
 UPGRADE_TIMEOUT_MS = 60_000
 """Longer than a call may wait for SQL: a migration may rewrite tables."""
 
+MONTHS_AHEAD = 12
+"""Months of call records that an upgrade makes room for, besides this one."""
+
 _UPGRADE_LOCK = 0x66736269
 """Two upgrades of one PostgreSQL database at a time take turns; the number is `fsbi`."""
+
+# Months of China, as `cdr_provide_month` has them.
+_MAKE_MONTHS = text("""
+    SELECT cdr_provide_month((1000000 * extract(
+        epoch FROM date_trunc('month', now() AT TIME ZONE interval '8 hours')
+                 + make_interval(months => n, hours => -8)
+    ))::bigint)
+    FROM generate_series(0, :ahead) AS n
+""")
+_PARTITION = re.compile(r"cdr_(\d{4}_\d\d(_late)?|before_2020|from_2100)")
 
 
 class SchemaStatus(msgspec.Struct, frozen=True):
@@ -44,6 +58,8 @@ class SchemaStatus(msgspec.Struct, frozen=True):
 def upgrade(url: str) -> None:
     """Bring the database to this version's schema, in one transaction; what is in it stays.
 
+    On PostgreSQL the coming months of call records get their partitions, by the server's clock.
+
     Raises SchemaError when it was made by a newer version, StoreError when SQL fails.
     """
     db = Database.open(url, statement_timeout_ms=UPGRADE_TIMEOUT_MS)
@@ -56,6 +72,7 @@ def upgrade(url: str) -> None:
             config = _config()
             config.attributes["connection"] = conn
             command.upgrade(config, "head")
+            _make_months(conn)
     finally:
         db.close()
 
@@ -83,6 +100,16 @@ def scripts() -> Path:
     package = Path(fsbilling.__file__).parent
     installed = package / "_data" / "alembic"
     return installed if installed.is_dir() else package.parent / "alembic"
+
+
+def is_partition(table: str | None) -> bool:
+    """Tell by its name whether a table is one month of `cdr`, which no script creates."""
+    return table is not None and _PARTITION.fullmatch(table) is not None
+
+
+def _make_months(conn: Connection) -> None:
+    if conn.dialect.name == "postgresql":
+        conn.execute(_MAKE_MONTHS, {"ahead": MONTHS_AHEAD})
 
 
 def _config() -> Config:

@@ -36,9 +36,10 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
 
 _KEY = ("switch", "uuid", "revision")
 _KEEP = insert(table)
+# The moment tells PostgreSQL the month.
 _REPLACE = (
     update(cdr_table)
-    .where(*(cdr_table.c[name] == bindparam(f"of_{name}") for name in _KEY))
+    .where(*(cdr_table.c[name] == bindparam(f"of_{name}") for name in (*_KEY, "created_us")))
     .values({name: bindparam(name) for name in ("revision", *PRICE_FIELDS)})
 )
 
@@ -56,6 +57,7 @@ def replace(conn: Connection, corrected: Sequence[tuple[Cdr, Cdr]], at_us: int) 
         kept.append({**key, **price, "replaced_us": at_us})
         price = {name: getattr(after, name) for name in PRICE_FIELDS}
         of_key = {f"of_{name}": value for name, value in key.items()}
+        of_key["of_created_us"] = before.created_us
         new.append({**of_key, **price, "revision": after.revision})
     if kept:
         conn.execute(_KEEP, kept)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
@@ -253,10 +254,25 @@ def _price() -> list[Column[Any]]:
     ]
 
 
+# Every leg that has a record, and where it is. PostgreSQL keeps the records of each month in a
+# partition, and a unique key of a partitioned table would have to have its month in it. Rows stay
+# when a month is archived.
+cdr_key = Table(
+    "cdr_key",
+    metadata,
+    Column("id", BIG, primary_key=True),
+    _text("switch"),
+    _text("uuid"),
+    _big("created_us"),
+    Column("refused", Boolean, nullable=False),
+    # DESIGN rule 4: once. The UUID first: people ask by it alone.
+    UniqueConstraint("uuid", "switch"),
+)
+
 cdr = Table(
     "cdr",
     metadata,
-    Column("id", BIG, primary_key=True),
+    _big("id"),
     _text("account"),
     _text("service"),
     _text("direction"),
@@ -283,12 +299,12 @@ cdr = Table(
     _big("used_s"),
     _big("used_calls"),
     _int("revision"),
-    # DESIGN rule 4: once.
-    UniqueConstraint("switch", "uuid"),
+    PrimaryKeyConstraint("id", "created_us"),
     Index(None, "account", "created_us"),
     Index(None, "account", "tariff", "month"),
     Index(None, "created_us"),
     Index(None, "uuid"),
+    postgresql_partition_by="RANGE (created_us)",
 )
 
 # A price that a call once had. Its row is the right to correct: whoever inserts it posts the
@@ -301,7 +317,7 @@ cdr_revision = Table(
     Column("revision", Integer, primary_key=True, autoincrement=False),
     *_price(),
     _big("replaced_us"),
-    ForeignKeyConstraint(["switch", "uuid"], ["cdr.switch", "cdr.uuid"]),
+    ForeignKeyConstraint(["switch", "uuid"], ["cdr_key.switch", "cdr_key.uuid"]),
 )
 
 number = Table(

@@ -1,0 +1,76 @@
+"""Which legs have a record, of all months (DESIGN rule 4), and where it is.
+
+Records are many, and PostgreSQL keeps each month of them apart. The key is what spans the months:
+whoever inserts it writes the record, in the same transaction. PostgreSQL makes the month's
+partition, when there is none, as part of that insertion (`alembic/versions/0001`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, select
+
+from fsbilling.store.insert import number_once
+from fsbilling.store.schema import cdr_key as table
+from fsbilling.store.text import clean
+
+_OF_LEG = (table.c.uuid == bindparam("of_uuid")) & (table.c.switch == bindparam("of_switch"))
+_IS_SETTLED = select(table.c.id).where(_OF_LEG, ~table.c.refused)
+_GIVE_UP = delete(table).where(_OF_LEG, table.c.refused).returning(table.c.id, table.c.created_us)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a record is.
+
+    Attributes:
+        cdr_id: Its row; a later record has a higher one.
+        created_us: Its month, to the microsecond.
+    """
+
+    cdr_id: int
+    created_us: int
+
+
+def take(
+    conn: Connection, switch: str, uuid: str, *, created_us: int, refused: bool
+) -> Place | None:
+    """Give a leg the place of its one record; None when it has it already."""
+    row = {
+        "switch": clean(switch),
+        "uuid": clean(uuid),
+        "created_us": created_us,
+        "refused": refused,
+    }
+    number = number_once(conn, table, row)
+    return None if number is None else Place(number, created_us)
+
+
+def give_up(conn: Connection, switch: str, uuid: str) -> Place | None:
+    """Free the key of a refused attempt: the place it had; None when the leg was let through."""
+    row = conn.execute(_GIVE_UP, _leg(switch, uuid)).first()
+    return None if row is None else Place(*row)
+
+
+def is_settled(conn: Connection, switch: str, uuid: str) -> bool:
+    """Tell whether a leg that was let through has its record: it can have no second one."""
+    return conn.execute(_IS_SETTLED, _leg(switch, uuid)).first() is not None
+
+
+def places(conn: Connection, uuid: str, switch: str | None = None) -> list[Place]:
+    """Give the places of a channel's records: at most one per switch."""
+    query = select(table.c.id, table.c.created_us).where(table.c.uuid == clean(uuid))
+    if switch is not None:
+        query = query.where(table.c.switch == clean(switch))
+    return [Place(*row) for row in conn.execute(query)]
+
+
+def numbered(conn: Connection, ids: Sequence[int]) -> list[Place]:
+    """Give the places of some rows."""
+    query = select(table.c.id, table.c.created_us).where(table.c.id.in_(ids))
+    return [Place(*row) for row in conn.execute(query)]
+
+
+def _leg(switch: str, uuid: str) -> dict[str, str]:
+    return {"of_switch": clean(switch), "of_uuid": clean(uuid)}

@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, delete, insert, select, update
 
 from fsbilling.credit.account import Account, Mode
 from fsbilling.errors import Refused
 from fsbilling.ledger.chain import GENESIS
 from fsbilling.money import MAX_MICROS, format_micros
 from fsbilling.store.insert import insert_once
+from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import account, account_tariff, tariff
 from fsbilling.store.text import storable
 
@@ -29,12 +30,13 @@ _SELECT = (
     .select_from(account.outerjoin(account_tariff))
     .order_by(account.c.code, account_tariff.c.service)
 )
-_FIND = _SELECT.where(account.c.code == bindparam("code"))
-_LOCK = _FIND.with_for_update(of=account)
-_CHANGE_HELD = (
+_BY_CODE = _SELECT.where(account.c.code == bindparam("of_code"))
+_FIND = Prepared(_BY_CODE)
+_LOCK = Prepared(_BY_CODE.with_for_update(of=account))
+_CHANGE_HELD = Prepared(
     update(account)
-    .where(account.c.id == bindparam("account_id"))
-    .values(held_micros=account.c.held_micros + bindparam("delta_micros"))
+    .where(account.c.id == bindparam("of_account"))
+    .values(held_micros=account.c.held_micros + bindparam("delta_micros", type_=BigInteger))
 )
 
 
@@ -84,12 +86,12 @@ def add(
 
 def find(conn: Connection, code: str) -> Account | None:
     """The account as this transaction sees it."""
-    return _one(conn.execute(_FIND, {"code": code})) if storable(code) else None
+    return _one(_FIND.rows(conn, {"of_code": code})) if storable(code) else None
 
 
 def lock(conn: Connection, code: str) -> Account | None:
     """The account, kept from every other transaction until this one ends."""
-    return _one(conn.execute(_LOCK, {"code": code})) if storable(code) else None
+    return _one(_LOCK.rows(conn, {"of_code": code})) if storable(code) else None
 
 
 def list_all(conn: Connection) -> list[Account]:
@@ -149,7 +151,7 @@ def change_held(conn: Connection, account_id: int, delta_micros: int) -> None:
 
     Raises StoreError, by the table's own check, rather than break DESIGN rule 1.
     """
-    conn.execute(_CHANGE_HELD, {"account_id": account_id, "delta_micros": delta_micros})
+    _CHANGE_HELD.change(conn, {"of_account": account_id, "delta_micros": delta_micros})
 
 
 def unknown(code: str) -> Refused:
@@ -177,7 +179,7 @@ def _refuse_tariff(conn: Connection, service: str, name: str) -> Refused | None:
 
 
 def _known(conn: Connection, code: str) -> Account:
-    return _fold(conn.execute(_FIND, {"code": code}))[0]
+    return _fold(_FIND.rows(conn, {"of_code": code}))[0]
 
 
 def _one(rows: Iterable[Row[Any]]) -> Account | None:

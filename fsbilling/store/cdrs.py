@@ -14,6 +14,7 @@ from fsbilling.numbering.region import Region
 from fsbilling.rating.month import Settled, Talk
 from fsbilling.rating.party import Party
 from fsbilling.store.insert import insert_once
+from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import cdr as table
 from fsbilling.store.text import clean
 
@@ -32,11 +33,9 @@ _SETTLED = (
     table.c.rated_callee_kind,
     *(table.c[f"{side}_{part}"] for side in ("rated_caller", "callee") for part in _PARTY_PARTS),
 )
-_DELETE_REFUSED = delete(table).where(
-    table.c.switch == bindparam("of_switch"),
-    table.c.uuid == bindparam("of_uuid"),
-    table.c.refusal != "",
-)
+_KEY = (table.c.switch == bindparam("of_switch")) & (table.c.uuid == bindparam("of_uuid"))
+_DELETE_REFUSED = Prepared(delete(table).where(_KEY, table.c.refusal != ""))
+_SETTLED_ID = Prepared(select(table.c.id).where(_KEY, table.c.refusal == ""))
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,15 +70,13 @@ def write(conn: Connection, cdr: Cdr) -> bool:
     if cdr.refusal:
         return False
     key = {"of_switch": row["switch"], "of_uuid": row["uuid"]}
-    return conn.execute(_DELETE_REFUSED, key).rowcount == 1 and insert_once(conn, table, row)
+    return _DELETE_REFUSED.change(conn, key) == 1 and insert_once(conn, table, row)
 
 
 def is_settled(conn: Connection, switch: str, uuid: str) -> bool:
     """Tell whether a leg that was let through has its record: it can have no second one."""
-    query = select(table.c.id).where(
-        table.c.switch == clean(switch), table.c.uuid == clean(uuid), table.c.refusal == ""
-    )
-    return conn.execute(query).first() is not None
+    key = {"of_switch": clean(switch), "of_uuid": clean(uuid)}
+    return _SETTLED_ID.first(conn, key) is not None
 
 
 def find(conn: Connection, uuid: str, switch: str | None = None) -> list[Cdr]:

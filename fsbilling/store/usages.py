@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from fsbilling.credit.usage import Usage
 from fsbilling.store.insert import insert_once
+from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import hold, usage
 
 _KEY = (
@@ -19,12 +20,12 @@ _KEY = (
     & (usage.c.tariff == bindparam("of_tariff"))
     & (usage.c.month == bindparam("of_month"))
 )
-_FIND = select(usage).where(_KEY)
-_OPEN = update(usage).where(_KEY).values(package_s=bindparam("size_s"))
-_CHANGE_HELD = (
+_FIND = Prepared(select(usage).where(_KEY))
+_OPEN = Prepared(update(usage).where(_KEY).values(package_s=bindparam("size_s")))
+_CHANGE_HELD = Prepared(
     update(usage).where(_KEY).values(included_held_s=usage.c.included_held_s + bindparam("delta_s"))
 )
-_COUNT = (
+_COUNT = Prepared(
     update(usage)
     .where(_KEY)
     .values(
@@ -37,7 +38,7 @@ _COUNT = (
 
 def find(conn: Connection, account_id: int, tariff: str, month: str) -> Usage:
     """The usage of a month; all zero when no call was counted or held for in it."""
-    row = conn.execute(_FIND, _key(account_id, tariff, month)).first()
+    row = _FIND.first(conn, _key(account_id, tariff, month))
     return Usage(tariff=tariff, month=month) if row is None else _usage(row)
 
 
@@ -57,7 +58,7 @@ def open_package(conn: Connection, account_id: int, tariff: str, month: str, siz
     opened = before.with_package(size_s)
     if opened.package_s != before.package_s:
         _add(conn, account_id, tariff, month)
-        conn.execute(_OPEN, _key(account_id, tariff, month) | {"size_s": opened.package_s})
+        _OPEN.change(conn, _key(account_id, tariff, month) | {"size_s": opened.package_s})
     return opened
 
 
@@ -66,7 +67,7 @@ def change_held(conn: Connection, account_id: int, tariff: str, month: str, delt
 
     Raises StoreError, by the table's own check, rather than hold more than there are.
     """
-    conn.execute(_CHANGE_HELD, _key(account_id, tariff, month) | {"delta_s": delta_s})
+    _CHANGE_HELD.change(conn, _key(account_id, tariff, month) | {"delta_s": delta_s})
 
 
 def count_call(
@@ -91,7 +92,7 @@ def recount(
 ) -> bool:
     """Count so much more (less, when negative); False when nothing of the month was counted."""
     more = {"more_s": billed_s, "more_calls": calls, "more_included_s": included_s}
-    return conn.execute(_COUNT, _key(account_id, tariff, month) | more).rowcount == 1
+    return _COUNT.change(conn, _key(account_id, tariff, month) | more) == 1
 
 
 def misheld(conn: Connection, account_id: int) -> list[tuple[str, str, int, int]]:

@@ -74,7 +74,9 @@ class _Compiled:
         }
         columns = compiled._result_columns  # noqa: SLF001 - SQLAlchemy has no public way to them
         # A class of its own for each statement: its columns are known only now.
-        self._row: Any = namedtuple("Row", [each.keyname for each in columns], rename=True)  # noqa: PYI024
+        names = [each.keyname for each in columns]
+        row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc] # noqa: PYI024
+        self._make: Convert = row._make
         self._decode = [
             (index, convert)
             for index, each in enumerate(columns)
@@ -93,4 +95,4 @@ class _Compiled:
             for index, convert in self._decode:
                 changed[index] = convert(changed[index])
             row = changed
-        return self._row._make(row)
+        return self._make(row)

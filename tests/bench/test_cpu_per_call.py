@@ -15,8 +15,8 @@ from settled import wait_until_settled
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(300)]
 
-ROUNDS = 5
-CALLS = 300
+ROUNDS = 3
+CALLS = 200
 AT_ONCE = 8
 TARGET = "1.6 ms with what is added to the switch (mod_nibblebill adds 1.6)"
 LIVE_ROUNDS = 3

@@ -19,6 +19,7 @@ import gevent
 import msgspec
 from sqlalchemy import text
 
+from fsbilling import log as logs
 from fsbilling.billing.resume import session_of
 from fsbilling.calls.call import Call
 from fsbilling.clock import US_PER_S, SystemClock
@@ -58,6 +59,7 @@ def run(order: Order) -> None:
         ),
         log=Log(level="warning"),
     )
+    logs.configure(config.log)
     daemon = Daemon(config)
     daemon.start()
     while not daemon.is_linked:

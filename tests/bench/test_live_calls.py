@@ -81,6 +81,8 @@ def test_all_of_them_renew(switch, disk_url, tmp_path):
         daemon.wait()
     show(f"  renewals a second, slices of {SLICE_S} s", renewed / MEASURED_S, "/s")
     show("  the daemon's share of a core", used_s / MEASURED_S * 100, "%")
+    lost = (tmp_path / "metering.log").read_text().count("renewal unknown")
+    show("  renewals that SQL did not answer", lost, "")
     show("  CPU per renewal", used_s / max(renewed, 1) * 1e3, "ms")
     show("  meter late, p50", percentile(late_ms, 50), "ms")
     show("  meter late, p99", percentile(late_ms, 99), "ms", target="100 ms")

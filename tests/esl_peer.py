@@ -52,8 +52,11 @@ class EslPeer:
     A reply of None is silence; a callable makes the reply when it is asked for.
     """
 
-    def __init__(self, welcome: bytes = b"Content-Type: auth/request\n\n") -> None:
+    def __init__(
+        self, welcome: bytes = b"Content-Type: auth/request\n\n", password: str = PASSWORD
+    ) -> None:
         self.welcome = welcome
+        self.password = password
         self.commands: list[str] = []
         self.replies: dict[str, Reply] = {}
         self.subscribed: list[socket.socket] = []
@@ -99,17 +102,20 @@ class EslPeer:
     def _obey(self, sock: socket.socket, command: str) -> None:
         self.commands.append(command)
         if command.startswith("auth "):
-            right = command == f"auth {PASSWORD}"
+            right = command == f"auth {self.password}"
             sock.sendall(command_reply("+OK accepted" if right else "-ERR invalid"))
         elif command.startswith("api "):
-            reply = self.replies.get(command[4:], api_response("-ERR not scripted\n"))
-            raw = reply() if callable(reply) else reply
+            raw = self._api(command[4:])
             if raw is not None:
                 sock.sendall(raw)
         else:
             sock.sendall(command_reply("+OK"))
             if command.startswith("event "):
                 self.subscribed.append(sock)
+
+    def _api(self, command: str) -> bytes | None:
+        reply = self.replies.get(command, api_response("-ERR not scripted\n"))
+        return reply() if callable(reply) else reply
 
 
 class DialplanCall:

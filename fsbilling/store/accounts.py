@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, delete, insert, select, update
 
 from fsbilling.credit.account import Account, Mode, Standing
 from fsbilling.credit.limits import Limits
@@ -18,6 +18,7 @@ from fsbilling.ledger.chain import GENESIS
 from fsbilling.money import MAX_MICROS, format_micros
 from fsbilling.store.batches import in_batches
 from fsbilling.store.insert import insert_once
+from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import account, account_tariff, tariff
 from fsbilling.store.text import storable
 
@@ -31,14 +32,15 @@ _SELECT = (
     .select_from(account.outerjoin(account_tariff))
     .order_by(account.c.code, account_tariff.c.service)
 )
-_FIND = _SELECT.where(account.c.code == bindparam("code"))
-_LOCK = _FIND.with_for_update(of=account)
-_CHANGE_HELD = (
+_BY_CODE = _SELECT.where(account.c.code == bindparam("of_code"))
+_FIND = Prepared(_BY_CODE)
+_LOCK = Prepared(_BY_CODE.with_for_update(of=account))
+_CHANGE_HELD = Prepared(
     update(account)
-    .where(account.c.id == bindparam("account_id"))
+    .where(account.c.id == bindparam("of_account"))
     .values(
-        held_micros=account.c.held_micros + bindparam("delta_micros"),
-        live_calls=account.c.live_calls + bindparam("delta_calls"),
+        held_micros=account.c.held_micros + bindparam("delta_micros", type_=BigInteger),
+        live_calls=account.c.live_calls + bindparam("delta_calls", type_=BigInteger),
     )
 )
 _REVISE = (
@@ -110,12 +112,12 @@ def add(
 
 def find(conn: Connection, code: str) -> Account | None:
     """The account as this transaction sees it."""
-    return _one(conn.execute(_FIND, {"code": code})) if storable(code) else None
+    return _one(_FIND.rows(conn, {"of_code": code})) if storable(code) else None
 
 
 def lock(conn: Connection, code: str) -> Account | None:
     """The account, kept from every other transaction until this one ends."""
-    return _one(conn.execute(_LOCK, {"code": code})) if storable(code) else None
+    return _one(_LOCK.rows(conn, {"of_code": code})) if storable(code) else None
 
 
 def list_all(conn: Connection) -> list[Account]:
@@ -193,11 +195,11 @@ def change_held(
     Raises StoreError, by the table's own check, rather than break DESIGN rule 1.
     """
     change = {
-        "account_id": account_id,
+        "of_account": account_id,
         "delta_micros": delta_micros,
         "delta_calls": delta_calls,
     }
-    conn.execute(_CHANGE_HELD, change)
+    _CHANGE_HELD.change(conn, change)
 
 
 def revise(conn: Connection, account_id: int) -> None:
@@ -246,7 +248,7 @@ def _refuse_tariff(conn: Connection, service: str, name: str) -> Refused | None:
 
 
 def _known(conn: Connection, code: str) -> Account:
-    return _fold(conn.execute(_FIND, {"code": code}))[0]
+    return _fold(_FIND.rows(conn, {"of_code": code}))[0]
 
 
 def _one(rows: Iterable[Row[Any]]) -> Account | None:

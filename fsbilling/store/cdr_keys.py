@@ -13,12 +13,15 @@ import msgspec
 from sqlalchemy import Connection, bindparam, delete, select
 
 from fsbilling.store.insert import number_once
+from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import cdr_key as table
 from fsbilling.store.text import clean
 
 _OF_LEG = (table.c.uuid == bindparam("of_uuid")) & (table.c.switch == bindparam("of_switch"))
-_IS_SETTLED = select(table.c.id).where(_OF_LEG, ~table.c.refused)
-_GIVE_UP = delete(table).where(_OF_LEG, table.c.refused).returning(table.c.id, table.c.created_us)
+_IS_SETTLED = Prepared(select(table.c.id).where(_OF_LEG, ~table.c.refused))
+_GIVE_UP = Prepared(
+    delete(table).where(_OF_LEG, table.c.refused).returning(table.c.id, table.c.created_us)
+)
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -49,13 +52,13 @@ def take(
 
 def give_up(conn: Connection, switch: str, uuid: str) -> Place | None:
     """Free the key of a refused attempt: the place it had; None when the leg was let through."""
-    row = conn.execute(_GIVE_UP, _leg(switch, uuid)).first()
+    row = _GIVE_UP.first(conn, _leg(switch, uuid))
     return None if row is None else Place(*row)
 
 
 def is_settled(conn: Connection, switch: str, uuid: str) -> bool:
     """Tell whether a leg that was let through has its record: it can have no second one."""
-    return conn.execute(_IS_SETTLED, _leg(switch, uuid)).first() is not None
+    return _IS_SETTLED.first(conn, _leg(switch, uuid)) is not None
 
 
 def places(conn: Connection, uuid: str, switch: str | None = None) -> list[Place]:

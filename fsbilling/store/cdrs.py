@@ -26,6 +26,7 @@ from fsbilling.rating.month import Settled, Talk
 from fsbilling.rating.party import Party
 from fsbilling.store import cdr_keys
 from fsbilling.store.cdr_keys import Place
+from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import cdr as table
 from fsbilling.store.text import clean
 
@@ -44,9 +45,13 @@ _SETTLED = (
     table.c.rated_callee_kind,
     *(table.c[f"{side}_{part}"] for side in ("rated_caller", "callee") for part in _PARTY_PARTS),
 )
-_INSERT = insert(table).inline()
-_DELETE = delete(table).where(
-    table.c.id == bindparam("of_id"), table.c.created_us == bindparam("of_created_us")
+_INSERT = Prepared(
+    insert(table).values({each.name: bindparam(each.name) for each in table.columns}).inline()
+)
+_DELETE = Prepared(
+    delete(table).where(
+        table.c.id == bindparam("of_id"), table.c.created_us == bindparam("of_created_us")
+    )
 )
 
 
@@ -81,11 +86,11 @@ def write(conn: Connection, cdr: Cdr) -> bool:
         refused = cdr_keys.give_up(conn, cdr.switch, cdr.uuid)
         if refused is None:
             return False
-        conn.execute(_DELETE, {"of_id": refused.cdr_id, "of_created_us": refused.created_us})
+        _DELETE.change(conn, {"of_id": refused.cdr_id, "of_created_us": refused.created_us})
         place = _take_place(conn, cdr)
     if place is None:
         return False
-    conn.execute(_INSERT, {"id": place.cdr_id, **_row(cdr)})
+    _INSERT.change(conn, {"id": place.cdr_id, **_row(cdr)})
     return True
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, select, tuple_
 
 from fsbilling.errors import Refused
 from fsbilling.store import accounts
 from fsbilling.store.insert import insert_once
+from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import account as payer
 from fsbilling.store.schema import line as line_table
 from fsbilling.store.schema import number as number_table
@@ -41,6 +42,7 @@ _NUMBERS = (
     .select_from(number_table.join(payer))
     .order_by(number_table.c.number)
 )
+_NUMBER = Prepared(_NUMBERS.where(number_table.c.number == bindparam("of_number")))
 _LINES = (
     select(line_table.c.kind, line_table.c.value, payer.c.code)
     .select_from(line_table.join(payer))
@@ -70,7 +72,7 @@ def number(conn: Connection, digits: str) -> NumberRow | None:
     """Who owns a 400 number, and where it leads."""
     if not storable(digits):
         return None
-    row = conn.execute(_NUMBERS.where(number_table.c.number == digits)).first()
+    row = _NUMBER.first(conn, {"of_number": digits})
     return None if row is None else NumberRow(*row)
 
 

@@ -17,15 +17,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from fsbilling.errors import ConfigError, StoreError
+from fsbilling.store.greenlet_connection import connection_class
 
 MAX_RETRY_WAIT_S = 0.05
+TRUSTED_S = 1.0
+"""A connection used so lately is taken to live; one idle for longer is asked first.
+
+Asking is a round trip in each transaction. A server that restarts costs each connection one
+transaction instead, which fails as if it had been under way.
+"""
 
 BOUND_S = 5.0
 """How long a transaction may take when the server does not keep its own bounds."""
@@ -113,10 +123,15 @@ class Database:
         except PoolTimeout as error:
             raise StoreError(f"{self.url} is busy: no connection came free in time") from error
         except DBAPIError as error:
-            lines = str(error.orig).strip().splitlines()
-            raise StoreError(f"{self.url}: {lines[0] if lines else error}") from error
+            raise self._store_error(error.orig or error) from error
+        except (psycopg.Error, sqlite3.Error) as error:  # of `store.prepared`
+            raise self._store_error(error) from error
         except SQLAlchemyError as error:
             raise StoreError(f"{self.url}: {error}") from error
+
+    def _store_error(self, fault: BaseException) -> StoreError:
+        lines = str(fault).strip().splitlines()
+        return StoreError(f"{self.url}: {lines[0] if lines else repr(fault)}")
 
 
 def _open_postgresql(url: URL, pool_size: int, timeout_ms: int) -> tuple[Engine, Engine]:
@@ -141,11 +156,37 @@ def _open_postgresql(url: URL, pool_size: int, timeout_ms: int) -> tuple[Engine,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=timeout_ms / 1000,
-        pool_pre_ping=True,
         isolation_level="READ COMMITTED",
     )
+    _ask_the_idle(writer)
+
+    @event.listens_for(writer, "do_connect")
+    def _connect(_dialect: object, _record: object, _args: object, given: dict[str, Any]) -> Any:  # noqa: ANN401 - psycopg's own keywords
+        return connection_class().connect(**given)
+
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return reader, writer
+
+
+def _ask_the_idle(engine: Engine) -> None:
+    """Let the pool replace a connection that has died while nobody used it."""
+
+    @event.listens_for(engine, "checkin")
+    def _note(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ask(
+        connection: psycopg.Connection[Any], record: ConnectionPoolEntry, _proxy: object
+    ) -> None:
+        used_at = record.info.get("used_at")
+        if used_at is None or time.monotonic() - used_at < TRUSTED_S:
+            return
+        try:
+            connection.execute("SELECT 1")
+            connection.rollback()
+        except psycopg.Error as fault:
+            raise DisconnectionError from fault
 
 
 def _open_sqlite(url: URL, pool_size: int, timeout_ms: int) -> tuple[Engine, Engine]:

@@ -19,21 +19,24 @@ from fsbilling.ledger.chain import verify as verify_chain
 from fsbilling.ledger.entry import Entry, EntryKind
 from fsbilling.money import MAX_MICROS, format_micros
 from fsbilling.store import accounts, usages
+from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import account, entry, hold
 from fsbilling.store.text import clean, storable
 
 MAX_REF_LENGTH = 200
 
 _VERIFY_BATCH = 1000
-_BOOKS = (
+_BOOKS = Prepared(
     select(account.c.balance_micros, account.c.last_seq, account.c.last_hash)
-    .where(account.c.id == bindparam("account_id"))
+    .where(account.c.id == bindparam("of_account"))
     .with_for_update()
 )
-_INSERT = insert(entry)
-_CLOSE_BOOKS = (
+_INSERT = Prepared(
+    insert(entry).values({name: bindparam(name) for name in Entry.__struct_fields__})
+)
+_CLOSE_BOOKS = Prepared(
     update(account)
-    .where(account.c.id == bindparam("account"))
+    .where(account.c.id == bindparam("of_account"))
     .values(
         balance_micros=bindparam("balance"), last_seq=bindparam("seq"), last_hash=bindparam("hash")
     )
@@ -73,7 +76,7 @@ def post_all(conn: Connection, account_id: int, drafts: Sequence[Draft], at_us: 
     """Append entries in their order, as `post` does: one change of the account for all of them."""
     if not drafts:
         return []
-    books = conn.execute(_BOOKS, {"account_id": account_id}).one()
+    books = _BOOKS.first(conn, {"of_account": account_id})
     balance_micros, prev_hash = books.balance_micros, books.last_hash
     posted = []
     for seq, draft in enumerate(drafts, books.last_seq + 1):
@@ -92,9 +95,10 @@ def post_all(conn: Connection, account_id: int, drafts: Sequence[Draft], at_us: 
         )
         prev_hash = hash_of(unsigned)
         posted.append(msgspec.structs.replace(unsigned, hash=prev_hash))
-    conn.execute(_INSERT, [msgspec.structs.asdict(entry) for entry in posted])
+    for each in posted:
+        _INSERT.change(conn, msgspec.structs.asdict(each))
     last = {"balance": balance_micros, "seq": posted[-1].seq, "hash": prev_hash}
-    conn.execute(_CLOSE_BOOKS, {"account": account_id, **last})
+    _CLOSE_BOOKS.change(conn, {"of_account": account_id, **last})
     return posted
 
 

@@ -6,6 +6,7 @@ Kept at each commit: `account.held_micros` is the sum of the account's holds, an
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from fsbilling.errors import StoreError
 from fsbilling.rating.terms import Terms
 from fsbilling.store import accounts, usages
 from fsbilling.store.insert import insert_once
+from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import account, hold
 
 
@@ -51,11 +53,11 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _KEY = (hold.c.switch == bindparam("of_switch")) & (hold.c.uuid == bindparam("of_uuid"))
-_FIND = select(hold).where(_KEY)
+_BY_KEY = select(hold).where(_KEY)
+_FIND = Prepared(_BY_KEY)
 # In this order, so that two transactions never wait for each other.
-_LOCK = _FIND.join(account).with_for_update(of=[account, hold])
-_UPDATE = update(hold).where(_KEY)
-_DELETE = delete(hold).where(_KEY)
+_LOCK = Prepared(_BY_KEY.join(account).with_for_update(of=[account, hold]))
+_DELETE = Prepared(delete(hold).where(_KEY))
 
 
 def place(conn: Connection, new: Hold) -> bool:
@@ -91,7 +93,7 @@ def place(conn: Connection, new: Hold) -> bool:
 
 def find(conn: Connection, switch: str, uuid: str) -> Hold | None:
     """The hold of one call."""
-    return _one(conn.execute(_FIND, _key(switch, uuid)).first())
+    return _one(_FIND.first(conn, _key(switch, uuid)))
 
 
 def renew(
@@ -147,7 +149,7 @@ def remove(conn: Connection, switch: str, uuid: str) -> Hold | None:
     """Give credit and package back; the hold as it was, or None when there is none (any more)."""
     held = _lock(conn, switch, uuid)
     if held is not None:
-        conn.execute(_DELETE, _key(switch, uuid))
+        _DELETE.change(conn, _key(switch, uuid))
         accounts.change_held(conn, held.account_id, -held.amount_micros, delta_calls=-1)
         _change_package(conn, held, -held.included_s)
     return held
@@ -170,11 +172,16 @@ def _change_package(conn: Connection, held: Hold, delta_s: int) -> None:
 
 
 def _lock(conn: Connection, switch: str, uuid: str) -> Hold | None:
-    return _one(conn.execute(_LOCK, _key(switch, uuid)).first())
+    return _one(_LOCK.first(conn, _key(switch, uuid)))
 
 
 def _change(conn: Connection, switch: str, uuid: str, **values: int | str) -> bool:
-    return conn.execute(_UPDATE, _key(switch, uuid) | values).rowcount == 1
+    return _update(tuple(values)).change(conn, _key(switch, uuid) | values) == 1
+
+
+@cache
+def _update(columns: tuple[str, ...]) -> Prepared:
+    return Prepared(update(hold).where(_KEY).values({name: bindparam(name) for name in columns}))
 
 
 def _key(switch: str, uuid: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select, update
 from fsbilling.credit.usage import Usage
 from fsbilling.store.batches import in_batches
 from fsbilling.store.insert import insert_once
+from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import hold, usage
 
 _KEY = (
@@ -21,7 +22,7 @@ _KEY = (
     & (usage.c.tariff == bindparam("of_tariff"))
     & (usage.c.month == bindparam("of_month"))
 )
-_FIND = select(usage).where(_KEY)
+_FIND = Prepared(select(usage).where(_KEY))
 _FREE = select(
     usage.c.account_id,
     usage.c.tariff,
@@ -32,11 +33,11 @@ _FREE = select(
     usage.c.month.in_(bindparam("months", expanding=True)),
     usage.c.package_s > 0,
 )
-_OPEN = update(usage).where(_KEY).values(package_s=bindparam("size_s"))
-_CHANGE_HELD = (
+_OPEN = Prepared(update(usage).where(_KEY).values(package_s=bindparam("size_s")))
+_CHANGE_HELD = Prepared(
     update(usage).where(_KEY).values(included_held_s=usage.c.included_held_s + bindparam("delta_s"))
 )
-_COUNT = (
+_COUNT = Prepared(
     update(usage)
     .where(_KEY)
     .values(
@@ -49,7 +50,7 @@ _COUNT = (
 
 def find(conn: Connection, account_id: int, tariff: str, month: str) -> Usage:
     """The usage of a month; all zero when no call was counted or held for in it."""
-    row = conn.execute(_FIND, _key(account_id, tariff, month)).first()
+    row = _FIND.first(conn, _key(account_id, tariff, month))
     return Usage(tariff=tariff, month=month) if row is None else _usage(row)
 
 
@@ -81,7 +82,7 @@ def open_package(conn: Connection, account_id: int, tariff: str, month: str, siz
     opened = before.with_package(size_s)
     if opened.package_s != before.package_s:
         _add(conn, account_id, tariff, month)
-        conn.execute(_OPEN, _key(account_id, tariff, month) | {"size_s": opened.package_s})
+        _OPEN.change(conn, _key(account_id, tariff, month) | {"size_s": opened.package_s})
     return opened
 
 
@@ -90,7 +91,7 @@ def change_held(conn: Connection, account_id: int, tariff: str, month: str, delt
 
     Raises StoreError, by the table's own check, rather than hold more than there are.
     """
-    conn.execute(_CHANGE_HELD, _key(account_id, tariff, month) | {"delta_s": delta_s})
+    _CHANGE_HELD.change(conn, _key(account_id, tariff, month) | {"delta_s": delta_s})
 
 
 def count_call(
@@ -113,9 +114,9 @@ def recount(
     """Count so much more (less, when negative)."""
     more = {"more_s": billed_s, "more_calls": calls, "more_included_s": included_s}
     counted = _key(account_id, tariff, month) | more
-    if any(more.values()) and conn.execute(_COUNT, counted).rowcount == 0:
+    if any(more.values()) and _COUNT.change(conn, counted) == 0:
         _add(conn, account_id, tariff, month)
-        conn.execute(_COUNT, counted)
+        _COUNT.change(conn, counted)
 
 
 def misheld(conn: Connection, account_id: int) -> list[tuple[str, str, int, int]]:

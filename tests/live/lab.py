@@ -69,6 +69,11 @@ class Lab:
         return EventSocket(self.event_port, PASSWORD).follow(*names)
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def live_channels(self) -> int:
         return int(self.api("show channels count").split()[0])
 

@@ -1,0 +1,100 @@
+"""What a call costs in processor time: the daemon, PostgreSQL apart, and the switch's own share."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from bare_hook import BareHook
+from cpu import children_cpu_s, cpu_s
+from figure import show
+from lab import CARRIER_HOST
+from patience import wait_for
+from phones import PBX_HOST, Dial
+from settled import wait_until_settled
+
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(300)]
+
+ROUNDS = 3
+CALLS = 200
+AT_ONCE = 8
+TARGET = "1.6 ms with what is added to the switch (mod_nibblebill adds 1.6)"
+LIVE_ROUNDS = 3
+LIVE_CALLS = 80
+LIVE_PER_S = 10
+NUMBER = "4001110000"
+
+
+def test_authorise_answer_and_settle(switch, serve, disk_postgres, disk_url):
+    """Whole calls of a recorded switch, events and timers included, on PostgreSQL."""
+    daemon = serve(disk_url)
+    costs, backends = [], []
+    done = 0
+    for calls in [100] + [CALLS] * ROUNDS:
+        before = cpu_s(daemon.pid), children_cpu_s(disk_postgres.pid)
+        switch.play(calls, AT_ONCE)
+        done += calls
+        wait_until_settled(switch, disk_url, done)
+        costs.append((cpu_s(daemon.pid) - before[0]) / calls * 1e3)
+        backends.append((children_cpu_s(disk_postgres.pid) - before[1]) / calls * 1e3)
+    costs, backends = sorted(costs[1:]), sorted(backends[1:])
+    middle = ROUNDS // 2
+    show("CPU per call, daemon, median round", costs[middle], "ms", target=TARGET)
+    show("  best round", costs[0], "ms")
+    show("  PostgreSQL's processes beside it, median", backends[middle], "ms")
+
+
+def test_what_is_added_to_the_switch(lab, lab_billing, phones, disk_postgres):
+    """The same SIP call without a hook, by a bare hook, and billed; rounds take turns."""
+    target = f"sofia/lab/{NUMBER}@{CARRIER_HOST}:{lab.carrier_port}"
+    lab_billing.number(NUMBER, "bench", target)
+    plain, bare, billed, daemon, backends = [], [], [], [], []
+    for _ in range(LIVE_ROUNDS):
+        plain.append(_switch_ms(lab, lambda: _place(lab, phones, PBX_HOST, "agent0000")))
+        with BareHook(lab.hook_port, {"fsbilling_verdict": "allowed", "fsbilling_target": target}):
+            bare.append(_switch_ms(lab, lambda: _place(lab, phones, CARRIER_HOST, NUMBER)))
+        lab_billing.start()
+        before = cpu_s(lab_billing.pid), children_cpu_s(disk_postgres.pid)
+        billed.append(_switch_ms(lab, lambda: _place(lab, phones, CARRIER_HOST, NUMBER)))
+        wait_for(lambda: not lab_billing.live("bench"), "all are settled")
+        daemon.append((cpu_s(lab_billing.pid) - before[0]) / LIVE_CALLS * 1e3)
+        backends.append((children_cpu_s(disk_postgres.pid) - before[1]) / LIVE_CALLS * 1e3)
+        lab_billing.stop()
+    _report(plain, bare, billed, daemon, backends)
+
+
+def _report(plain, bare, billed, daemon, backends):
+    for name, pick in (("median", lambda each: sorted(each)[LIVE_ROUNDS // 2]), ("best", min)):
+        own, by_hook, by_us = pick(plain), pick(bare), pick(billed)
+        show(f"CPU per call, the switch without a hook, {name}", own, "ms")
+        show("  by a bare hook, nothing billed", by_hook, "ms", against="no hook", baseline=own)
+        show("  billed", by_us, "ms", against="no hook", baseline=own)
+        show("  the daemon", pick(daemon), "ms", against="the switch", baseline=own)
+        show("  PostgreSQL's processes", pick(backends), "ms", against="the switch", baseline=own)
+        added = pick(daemon) + max(by_us - own, 0)
+        show(
+            "  daemon and what it adds to the switch",
+            added,
+            "ms",
+            against="the switch",
+            baseline=own,
+            target=TARGET,
+        )
+
+
+def _place(lab, phones, host, number):
+    user = "pbx" if host == PBX_HOST else "13800138000"
+    calls = [Dial(number, user=user, ms=300) for _ in range(LIVE_CALLS)]
+    phones.place(calls, host=host, per_s=LIVE_PER_S).done()
+    lab.wait_until_idle()
+
+
+def _switch_ms(lab, place):
+    """The switch's processor time for a call, what it uses when idle taken off."""
+    before = cpu_s(lab.pid)
+    time.sleep(2)
+    idle_per_s = (cpu_s(lab.pid) - before) / 2
+    before, began = cpu_s(lab.pid), time.monotonic()
+    place()
+    used_s = cpu_s(lab.pid) - before - idle_per_s * (time.monotonic() - began)
+    return used_s / LIVE_CALLS * 1e3

@@ -114,7 +114,7 @@ class Daemon:
             on_alarm_set=self._alarm_set.set,
             settler=self._settler,
         )
-        self._watch = CreditWatch(self.db, self.meter)
+        self._watch = CreditWatch(self.db, self.meter, breathe=lambda: gevent.sleep(0))
         self._authoriser = Authoriser(
             self.db,
             self._tables.book,

@@ -7,6 +7,8 @@ a top-up reach a call on whichever daemon it lives, with nothing between the dae
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fsbilling.billing.left import Left
 from fsbilling.billing.meter import Meter
 from fsbilling.calls.event import CreditChanged, Suspended
@@ -21,13 +23,22 @@ from fsbilling.store.engine import Database
 PLENTY_S = 240
 """A call whose share of the credit lasts longer is not looked at until something changes."""
 
+BREATH_CALLS = 100
+"""So many calls are looked at in one go."""
+
 
 class CreditWatch:
-    """Looks after the accounts of this daemon's live calls."""
+    """Looks after the accounts of this daemon's live calls.
 
-    def __init__(self, db: Database, meter: Meter) -> None:
+    `breathe` is called every few milliseconds of a long look, to let calls go on.
+    """
+
+    def __init__(
+        self, db: Database, meter: Meter, *, breathe: Callable[[], object] = lambda: None
+    ) -> None:
         self._db = db
         self._meter = meter
+        self._breathe = breathe
         self._seen: dict[str, Standing] = {}
 
     def look(self) -> None:
@@ -45,12 +56,15 @@ class CreditWatch:
                 (session, standing)
                 for standing in standings
                 for session in live[standing.code]
-                if standing.code in changed or standing.suspended or session.reserve_s < PLENTY_S
+                if standing.code in changed or _may_matter(session, standing)
             ]
             left = Left.of(conn, looks)
-        missed = {
-            standing.code for session, standing in looks if not self._tell(session, standing, left)
-        }
+        missed: set[str] = set()
+        for count, (session, standing) in enumerate(looks, start=1):
+            if not self._tell(session, standing, left):
+                missed.add(standing.code)
+            if count % BREATH_CALLS == 0:
+                self._breathe()
         for standing in standings:
             if standing.code in changed - missed or standing.code not in self._seen:
                 self._seen[standing.code] = standing
@@ -97,6 +111,18 @@ class CreditWatch:
             included_s=seen.included_s,
             reserve_s=seen.reserve_s,
         )
+
+
+def _may_matter(session: Session, standing: Standing) -> bool:
+    """Tell whether a call may have to do something though its account's credit is much the same.
+
+    What caps and packages leave is not seen in it: a call that talks hears of these at each
+    renewal, but one that rings never renews.
+    """
+    if standing.suspended or session.reserve_s < PLENTY_S:
+        return True
+    is_shared = standing.limits.is_capped or session.included_s > 0
+    return session.phase is Phase.RINGING and is_shared
 
 
 def _outlook(session: Session, standing: Standing, left: Left, now_us: int) -> Grant:

@@ -9,7 +9,7 @@ from fsbilling.billing.recover import Recovery
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls.cdr import EndSource
-from fsbilling.errors import SwitchTimeout
+from fsbilling.errors import StoreError, SwitchTimeout
 from fsbilling.rating.rate import Rate
 from fsbilling.sim.plan import Service, Transfer
 from fsbilling.sim.switch import SimSwitch
@@ -148,3 +148,31 @@ def test_setting_the_machine_s_clock_does_not_move_the_meter_s(monkeypatch):
 
 def silent(_command, _timeout_s=5.0):
     raise SwitchTimeout("no answer")
+
+
+class FirstWriteOnly:
+    """SQL that fails after one transaction."""
+
+    def __init__(self, sql):
+        self._sql = sql
+        self._writes = 0
+        self.read = sql.read
+
+    def write(self):
+        self._writes += 1
+        if self._writes > 1:
+            raise StoreError("SQL is out")
+        return self._sql.write()
+
+
+def test_a_call_answered_unseen_has_in_its_hold_since_when_it_is_paid_for(world):
+    """Seed 6008 of the simulation: its timer was counted from a moment that only memory had."""
+    world.open_for_business()
+    world.kill_daemon()
+    uuid = world.call(**DIALLED, talk_us=None)
+    world.run(20)
+    world.sql = FirstWriteOnly(world.sql)
+    begun_us = world.clock.now_us()
+    world.start_daemon()
+    (hold,) = world.holds()
+    assert (hold.call.uuid, hold.answered_us) == (uuid, begun_us)

@@ -6,10 +6,13 @@ from world import CENT_A_SECOND, S, World
 
 from fsbilling.calls.cdr import HungUpBy
 from fsbilling.clock import parse_us
+from fsbilling.credit.limits import Limits, periods
 from fsbilling.ledger.entry import EntryKind
 from fsbilling.rating.plan import UNLIMITED_S, Band, LevelMode, Levels, LevelUnit, Plan
 from fsbilling.rating.rate import Rate
+from fsbilling.store import spending
 from fsbilling.store.engine import Database
+from fsbilling.store.limits import set_limits
 
 PACKAGE = Plan(included_s=100)
 UNLIMITED = Plan(included_s=UNLIMITED_S)
@@ -283,6 +286,25 @@ def test_what_a_dearer_level_asks_beyond_the_credit_is_not_posted_and_said(world
     assert adjustment.note.endswith("= 0.70; only 0.20 of it, no more credit is free")
     assert world.account().balance_micros == 0
     assert_in_order(world, 900_000)
+
+
+def test_what_a_level_changes_counts_in_the_monthly_cap_and_stays_within_it(world):
+    dearer = (CENT_A_SECOND, Rate(rate_micros_per_min=1_200_000, level_from=1))
+    world.open_for_business(rates=dearer, plan=Plan(levels=BY_MINUTES), credit="9")
+    limits = Limits(daily_cap_micros=5_000_000, monthly_cap_micros=900_000)
+    with world.db.write() as conn:
+        set_limits(conn, "acme", limits, at_us=world.clock.now_us())
+    world.call(talk_us=70 * S)
+    world.run(100)
+    assert world.account().balance_micros == 9_000_000 - 900_000
+    of = periods(limits, world.clock.now_us())
+    counted = {of.day: 700_000, of.month: 900_000}
+    account = world.account()
+    with world.db.write() as conn:
+        assert spending.used(conn, account.account_id, of) == counted
+        spending.recount(conn, account, world.clock.now_us())
+        assert spending.used(conn, account.account_id, of) == counted
+    assert_in_order(world, 9_000_000)
 
 
 def test_a_version_that_takes_over_in_mid_month_leaves_earlier_calls_theirs(world):

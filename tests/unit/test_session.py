@@ -340,6 +340,22 @@ def test_a_hold_is_given_back_by_an_earlier_timer_first():
     assert (session.granted_s, session.held_micros, session.timer_seq) == (16, 160_000, 2)
 
 
+def test_a_ringing_call_gives_back_by_a_smaller_timer_to_come():
+    session, commands = changed(ringing(), ANSWER - 9 * S, granted_s=3, reserve_s=0)
+    assert commands == [do.GiveBack(3, 30_000, 0, 0, 0)]
+    session, commands = step(session, on.GaveBack(ANSWER - 9 * S, 3, 30_000))
+    assert (session.granted_s, session.held_micros, session.timer_seq) == (3, 30_000, 0)
+    assert commands == []
+
+
+def test_a_ringing_call_s_timer_in_doubt_is_replaced_as_soon_as_it_stands():
+    session, commands = step(ringing(), on.NotGivenBack())
+    assert commands == []
+    assert changed(session, ANSWER - 8 * S, granted_s=3, reserve_s=0) == (session, [])
+    _, commands = step(session, on.Answered(ANSWER))
+    assert commands[-1] == do.WakeAt(ANSWER + PACE.answer_settles_us)
+
+
 def test_nothing_is_given_back_before_the_switch_has_set_its_own_timer():
     session, commands = changed(talking(), ANSWER + 200_000, granted_s=3, reserve_s=0)
     assert do.GiveBack not in kinds(commands)

@@ -43,6 +43,8 @@ def _refuse(limits: Limits) -> Refused | None:
     counts = (limits.max_calls, limits.max_cps, limits.max_call_s)
     if not all(count is None or 0 <= count <= MAX_COUNT for count in counts):
         return Refused("bad_limit", f"a limit is a whole number from 0 to {MAX_COUNT}")
+    if limits.max_call_s == 0:
+        return Refused("bad_limit", "a call lasts at least 1 second; --max-calls 0 stops calls")
     caps = (limits.daily_cap_micros, limits.monthly_cap_micros, limits.outage_limit_micros)
     if not all(cap is None or 0 <= cap <= MAX_MICROS for cap in caps):
         return Refused("bad_limit", "the amount is out of range")

@@ -145,6 +145,10 @@ def _wake(session: Session, now_us: int) -> Step:
             return session, [do.Follow(session.left.other_leg_uuid)]
         case Phase.TALKING if _is_over(session, now_us):
             return _cut(session, now_us)
+        case Phase.TALKING if session.dry and now_us > session.paid_until_us - US_PER_S:
+            # Woken a moment early. Its timer is in its last second and can no longer be moved:
+            # what is paid for now would not be talked (switch.node).
+            return session, [do.WakeAt(session.paid_until_us - session.pace.cut_lead_us)]
         case Phase.TALKING:
             return session, [do.Renew()]
         case _:

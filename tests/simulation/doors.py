@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fsbilling.clock import US_PER_S as S
 from fsbilling.errors import StoreError, SwitchError, SwitchTimeout
+from fsbilling.store.engine import BOUND_S
 from fsbilling.switch.channel import ChannelEvent
 
 from .hub import Flag, Process
@@ -69,7 +70,7 @@ class Store(Protocol):
 
     def write(self) -> AbstractContextManager[Any]: ...
 
-    def read(self) -> AbstractContextManager[Any]: ...
+    def read(self, bound_s: float = ...) -> AbstractContextManager[Any]: ...
 
 
 class SqlDoor:
@@ -85,8 +86,8 @@ class SqlDoor:
     def write(self) -> Passage:
         return Passage(self._db.write(), self._fate, self._state, "write")
 
-    def read(self) -> Passage:
-        return Passage(self._db.read(), self._fate, self._state, "read")
+    def read(self, bound_s: float = BOUND_S) -> Passage:
+        return Passage(self._db.read(bound_s), self._fate, self._state, "read")
 
 
 class Passage:

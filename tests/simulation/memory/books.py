@@ -13,6 +13,7 @@ from fsbilling.ledger.entry import Entry
 from fsbilling.rating.plan import Plan
 from fsbilling.rating.rate import Rate
 from fsbilling.store.directory import NumberRow
+from fsbilling.store.engine import BOUND_S
 from fsbilling.store.holds import Hold
 from fsbilling.store.tariffs import Version
 
@@ -105,7 +106,7 @@ class MemoryDatabase:
         """One transaction: kept when the block ends, undone when it raises."""
         return Work(Transaction(self.books))
 
-    def read(self) -> Work:
+    def read(self, bound_s: float = BOUND_S) -> Work:
         return Work(Transaction(self.books, reads_only=True))
 
 

@@ -40,6 +40,8 @@ def renew(
     held = _lock(conn, switch, uuid)
     if held is None:
         raise StoreError(f"call {uuid} on {switch} has no hold to renew")
+    if held.timer_seq > timer_seq:
+        raise StoreError(f"call {uuid} on {switch} was renewed by another daemon")
     renewed = replace(
         held,
         amount_micros=amount_micros,

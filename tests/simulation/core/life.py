@@ -75,8 +75,8 @@ class CoreLife:
             clock=machine_clock,
             pace=PACE,
             first_slice_s=CONFIG.metering.first_slice_s,
+            regions=regions,
         )
-        self._authoriser.regions = regions
         self._unrecorded = Unrecorded(door)
         self._reception = Reception(
             self._authoriser,

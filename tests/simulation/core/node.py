@@ -103,11 +103,13 @@ class CoreNode:
                 self._hand_over(lambda: self._on_event(leg, event, stamp_us))
 
         if self._shuffle and self._fate.strikes(self._shuffle):
+            self._fate.diary.oddity("event out of order")
             hub.at(arrival_us + int(draw.random() * 2 * S), arrive)
         else:
             self._last_arrival_us = max(self._last_arrival_us, arrival_us)
             hub.at(self._last_arrival_us, arrive)
         if self._double and self._fate.strikes(self._double):
+            self._fate.diary.oddity("event doubled")
             hub.at(arrival_us + int(draw.random() * 10 * S), arrive)
 
     def core_uuid(self) -> str:
@@ -159,6 +161,8 @@ class CoreNode:
         if fate.strikes(fate.weather.api_unsent):
             self._time_out(f"unsent {what}")
         answer = act()
+        if fate.diary.verbose:
+            fate.diary.tell(self._switch.hub.now_us, f"{self.name} {what} -> {answer}")
         if fate.strikes(fate.weather.api_unanswered):
             self._time_out(f"unanswered {what}")
         fate.wait(self._switch.hub.now_us, int(fate.draw.random() * 1_000), what)

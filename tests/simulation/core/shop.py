@@ -20,7 +20,7 @@ from fsbilling.rating.plan import UNLIMITED_S, Band, Levels, LevelMode, LevelUni
 from fsbilling.rating.rate import Rate
 from fsbilling.sim.plan import Outcome
 
-from ..memory import accounts, directory, entries, tariffs
+from ..memory import in_memory, accounts, directory, entries, tariffs
 from ..memory.books import Books, MemoryDatabase
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -155,7 +155,11 @@ class CoreShop:
                 _import(conn, "changing", (PLAIN["six"],), valid_from_us=us_of(turn) + 5 * S)
                 _import(conn, "changing", (PLAIN["second"],), valid_from_us=us_of(turn) + 40 * S)
         self.book = TariffBook(db)
-        self.book.refresh()
+        with in_memory():
+            self.book.refresh()
+
+    def close(self) -> None:
+        """Nothing to put away: all of it is memory."""
 
     def open(self, draw: random.Random) -> MemoryDatabase:
         """Give a database with accounts as this run draws them."""
@@ -220,7 +224,7 @@ def _add_account(conn, draw: random.Random, position: int) -> None:
         tariffs={SERVICE_400: name, OUTBOUND: draw.choice((name, "second"))},
         at_us=0,
     )
-    credit_micros = draw.choice((0, 300_000, 1_100_000, 5_000_000, 1_000_000_000))
+    credit_micros = draw.choice((0, 25_000, 300_000, 1_100_000, 5_000_000, 1_000_000_000))
     if credit_micros:
         entries.topup(conn, code, amount_micros=credit_micros, ref="first", at_us=0)
     directory.add_number(conn, f"40012345{position:02d}", code, TARGETS[position % len(TARGETS)])

@@ -224,8 +224,8 @@ class Meter:
         match command:
             case do.WakeAt(at_us=at_us):
                 skew = self._skews[session.call.switch]
-                self.alarms.set(_key(session), at_us + skew.ahead_us)
-                self._on_alarm_set()
+                if self.alarms.set(_key(session), at_us + skew.ahead_us):
+                    self._on_alarm_set()
             case do.Renew():
                 return self._renew(session)
             case do.Settle(ending=ending):

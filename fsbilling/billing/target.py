@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from fsbilling.numbering.number import Number, NumberKind, normalise
 from fsbilling.rating.party import CALL_CENTRE
 
@@ -15,8 +17,12 @@ def callee_kind(callee: Number, target: str) -> str:
     `target` is a FreeSWITCH dial string. `sofia/gateway/carrier/13800138000` reaches a mobile;
     `user/1001`, a queue and a menu are a call centre.
     """
-    if callee.kind is not NumberKind.SERVICE_400:
-        return str(callee.kind)
+    return _reached(target) if callee.kind is NumberKind.SERVICE_400 else str(callee.kind)
+
+
+@lru_cache(maxsize=4_096)
+def _reached(target: str) -> str:
+    """A target is read for every call to its number, and changes once in a while."""
     dialled = target.rpartition("/")[2].partition("@")[0]
     reached = normalise(dialled).kind
     return str(reached) if reached in NETWORK_KINDS else CALL_CENTRE

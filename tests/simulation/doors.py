@@ -40,6 +40,7 @@ class Fate:
     ) -> None:
         self.draw = draw
         self._restless = restless
+        self._kill = weather.kill
         self.weather = weather
         self.diary = diary
         self.process = process
@@ -54,7 +55,7 @@ class Fate:
 
         With `restless` below 1 only that share of short waits lets others go first.
         """
-        if self.strikes(self.weather.kill):
+        if self._kill and self.strikes(self._kill):
             self.diary.tell(now_us, f"killed at {where}")
             self.process._hub.after(us, self.on_kill)
         elif us < LONG_US and self._restless < 1.0 and self.draw.random() >= self._restless:

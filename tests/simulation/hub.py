@@ -37,7 +37,7 @@ class Hub:
         """Do `action` at a moment."""
         self._order = order = self._order + 1
         now_us = self.now_us
-        heapq.heappush(self._heap, (due_us if due_us > now_us else now_us, order, action))
+        heapq.heappush(self._heap, (max(now_us, due_us), order, action))
 
     def after(self, delay_us: int, action: Callable[[], object]) -> None:
         self.at(self.now_us + delay_us, action)

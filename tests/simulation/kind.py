@@ -71,7 +71,9 @@ class Kind:
         return f"python -m tests.simulation --kind {self.name} --seed {seed}"
 
 
-WHOLE = Kind("whole", "use cases over SQLite and a switch's words", shop.Shop, play.Run, nullcontext)
+WHOLE = Kind(
+    "whole", "use cases over SQLite and a switch's words", shop.Shop, play.Run, nullcontext
+)
 CORE = Kind(
     "core",
     "use cases over a store in memory and a switch without words",

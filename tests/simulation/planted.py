@@ -28,9 +28,7 @@ Plant = pytest.MonkeyPatch
 
 def the_hold_is_skipped(plant: Plant) -> None:
     real = authorise.first_grant
-    plant.setattr(
-        authorise, "first_grant", lambda *a, **k: replace(real(*a, **k), held_micros=0)
-    )
+    plant.setattr(authorise, "first_grant", lambda *a, **k: replace(real(*a, **k), held_micros=0))
 
 
 def the_timer_is_moved_before_the_commit(plant: Plant) -> None:
@@ -123,11 +121,12 @@ def the_daemon_s_clock_ends_the_call(plant: Plant) -> None:
 
 def more_is_charged_than_was_held(plant: Plant) -> None:
     real = settle.settled_cdr
-    plant.setattr(
-        settle,
-        "settled_cdr",
-        lambda session, ending: real(replace(session, held_micros=10**15), ending),
-    )
+
+    def greedy(session, ending):
+        cdr = real(session, ending)
+        return replace(cdr, charge_micros=session.held_micros + 1) if cdr.charge_micros else cdr
+
+    plant.setattr(settle, "settled_cdr", greedy)
 
 
 def the_hold_is_not_given_back(plant: Plant) -> None:

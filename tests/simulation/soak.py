@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -56,6 +57,9 @@ class Errand:
         )
         tallies = {name: Tally() for name in self.kinds}
         shops = {name: KINDS[name].open_shop() for name in self.kinds}
+        # What a run leaves is collected after it: looking for it meanwhile takes a tenth of the time.
+        gc.freeze()
+        gc.disable()
         until_s = time.monotonic() + self.seconds
         turn_s = min(TURN_S, self.seconds / len(self.kinds))
         while time.monotonic() < until_s and not self._is_to_stop(tallies):
@@ -72,6 +76,7 @@ class Errand:
             while time.monotonic() < end_s and not self._is_to_stop({kind.name: tally}):
                 seed = self.first + tally.seeds * self.step
                 tally.seeds += 1
+                gc.collect()
                 try:
                     played = kind.play(seed, shop)
                 except Exception as fault:  # noqa: BLE001 -- whatever broke, the seed matters

@@ -85,7 +85,8 @@ class Audit:
         self.holds[key] = now
         if before is not None and now.granted_s < before.granted_s:
             self._check_shrunk(key, now)
-        began_us = now.answered_us or now.authorised_us
+        # The switch knows of the answer even when nobody could note it.
+        began_us = self.switches[key[0]].legs[key[1]].answered_us or now.authorised_us
         due = price(now.terms, began_us, now.granted_s * S, now.included_s)
         if now.amount_micros < due.amount_micros:
             raise RuleBrokenError(
@@ -97,7 +98,9 @@ class Audit:
         if cdr is None or cdr.refusal:
             raise RuleBrokenError(4, f"{key}: the hold is gone, and there is no record")
         if cdr.charge_micros > hold.amount_micros:
-            raise RuleBrokenError(1, f"{key}: charged {cdr.charge_micros}, {hold.amount_micros} held")
+            raise RuleBrokenError(
+                1, f"{key}: charged {cdr.charge_micros}, {hold.amount_micros} held"
+            )
         alive = [leg.uuid for leg in self.switches[key[0]].calls[key[1]] if not leg.ended_us]
         if alive:
             raise RuleBrokenError(5, f"{key}: settled, and legs {alive} live")

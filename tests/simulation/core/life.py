@@ -95,7 +95,12 @@ class CoreLife:
             clock=steady_clock,
             on_unheld=self._reception.on_unheld,
         )
-        for job in (self._wake_calls, self._sweep_regularly, self._feel_pulse, self._write_refusals):
+        for job in (
+            self._wake_calls,
+            self._sweep_regularly,
+            self._feel_pulse,
+            self._write_refusals,
+        ):
             self.process.spawn(job)
 
     def decide(self, leg: Leg) -> Authorised | Refused:
@@ -186,5 +191,3 @@ class CoreLife:
             next_us = self.meter.alarms.next_us()
             pause_us = idle_us if next_us is None else max(next_us - now_us, 0)
             self._alarm_set.wait(min(pause_us, idle_us))
-
-

@@ -175,7 +175,9 @@ class CorePlace:
         self._waiting.pop(leg, None)
         if not isinstance(verdict, Authorised) or verdict.session is None:
             if is_waiting:
-                self.switch.end(leg, verdict.reason if not isinstance(verdict, Authorised) else "", "")
+                self.switch.end(
+                    leg, verdict.reason if not isinstance(verdict, Authorised) else "", ""
+                )
             return
         session = verdict.session
         if session.granted_s > self._run.audit.granted_s((self.name, leg.uuid)):

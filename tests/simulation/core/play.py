@@ -49,7 +49,7 @@ class CoreRun:
         self.db = shop.open(draw)
         self.sql = SqlState(lambda: self.hub.now_us, self.audit.on_commit)
         self.topups: dict[tuple[str, str], int] = {}
-        self.restless = draw.choice((0.1, 0.3, 1.0))
+        self.restless = draw.choice((0.05, 0.2, 1.0))
         unruly = not self.weather.is_fair and draw.random() < 0.3
         self.places = [
             CorePlace(

@@ -16,11 +16,11 @@ from fsbilling.numbering.line import Line, LineKind
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import Region
 from fsbilling.numbering.region_table import RegionTable
-from fsbilling.rating.plan import UNLIMITED_S, Band, Levels, LevelMode, LevelUnit, Plan
+from fsbilling.rating.plan import UNLIMITED_S, Band, LevelMode, Levels, LevelUnit, Plan
 from fsbilling.rating.rate import Rate
 from fsbilling.sim.plan import Outcome
 
-from ..memory import in_memory, accounts, directory, entries, tariffs
+from ..memory import accounts, directory, entries, in_memory, tariffs
 from ..memory.books import Books, MemoryDatabase
 
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -57,7 +57,7 @@ def list_all(conn: Transaction) -> list[Account]:
     return sorted(conn.books.accounts.values(), key=lambda account: account.code)
 
 
-def set_suspended(conn: Transaction, code: str, suspended: bool) -> bool:  # noqa: FBT001
+def set_suspended(conn: Transaction, code: str, suspended: bool) -> bool:
     account = conn.books.accounts.get(code)
     if account is not None:
         conn.put(conn.books.accounts, code, replace(account, suspended=suspended))

@@ -56,7 +56,7 @@ class Transaction:
     could only do so for different accounts. That the lock is not forgotten is seen to here.
     """
 
-    __slots__ = ("books", "changes", "_locked", "_reads_only")
+    __slots__ = ("_locked", "_reads_only", "books", "changes")
 
     def __init__(self, books: Books, *, reads_only: bool = False) -> None:
         self.books = books
@@ -131,7 +131,7 @@ class Work:
             self._conn.undo()
 
 
-def check(holds: bool, constraint: str) -> None:  # noqa: FBT001
+def check(holds: bool, constraint: str) -> None:
     """Refuse a row as SQL's own checks do."""
     if not holds:
         raise StoreError(f"memory: CHECK constraint failed: {constraint}")

@@ -103,8 +103,9 @@ class CoreNode:
                 self._hand_over(lambda: self._on_event(leg, event, stamp_us))
 
         if self._shuffle and self._fate.strikes(self._shuffle):
-            self._fate.diary.oddity("event out of order")
-            hub.at(arrival_us + int(draw.random() * 2 * S), arrive)
+            out_of_order_us = arrival_us + int(draw.random() * 2 * S)
+            self._fate.diary.trouble(stamp_us, out_of_order_us, "event out of order")
+            hub.at(out_of_order_us, arrive)
         else:
             self._last_arrival_us = max(self._last_arrival_us, arrival_us)
             hub.at(self._last_arrival_us, arrive)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from fsbilling.billing.authorise import Authorised
 from fsbilling.clock import US_PER_S as S
+from fsbilling.errors import Refused
 from fsbilling.switch.channel import Channel
 
 from ..doors import Fate, SqlDoor
@@ -173,13 +173,12 @@ class CorePlace:
         fate.wait(self.hub.now_us, int(fate.draw.random() * 1_000), "decided")
         is_waiting = leg in self._waiting
         self._waiting.pop(leg, None)
-        if not isinstance(verdict, Authorised) or verdict.session is None:
+        if isinstance(verdict, Refused):
             if is_waiting:
-                self.switch.end(
-                    leg, verdict.reason if not isinstance(verdict, Authorised) else "", ""
-                )
+                self.switch.end(leg, verdict.reason, "")
             return
         session = verdict.session
+        assert session is not None, "no channel here is part of another call"
         if session.granted_s > self._run.audit.granted_s((self.name, leg.uuid)):
             raise RuleBrokenError(2, f"{leg.uuid} was told of {session.granted_s} s nothing holds")
         taken = is_waiting and self.switch.let_ring(leg, session.call.account, session.granted_s)

@@ -29,9 +29,11 @@ from fsbilling.billing.settler import Settler
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
+from fsbilling.billing.watch import CreditWatch
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S, Clock, SteadyClock, SystemClock
 from fsbilling.config import Config, Metering, Numbering
+from fsbilling.credit.throttle import Throttle
 from fsbilling.doors import Doors
 from fsbilling.duty import Duty
 from fsbilling.errors import FsbillingError, StoreError, SwitchError
@@ -57,6 +59,7 @@ MAX_CALLS_AT_ONCE = 500
 
 TARIFF_REFRESH_S = 5
 PLAY_S = 1
+WATCH_S = 0.5
 REFUSALS_S = 1
 REGIONS_AT_ONCE = 1_000
 IDLE_S = 60.0
@@ -109,6 +112,7 @@ class Daemon:
             on_alarm_set=self._alarm_set.set,
             settler=self._settler,
         )
+        self._watch = CreditWatch(self.db, self.meter)
         self._authoriser = Authoriser(
             self.db,
             self._book,
@@ -123,6 +127,7 @@ class Daemon:
             self._nodes,
             plan=plan_of(config.numbering),
             node_of_core=self._node_of_core,
+            throttle=Throttle(config.hook.max_cps, self._clock.now_us),
             unrecorded=self._unrecorded,
             on_doubt=self._look_soon,
         )
@@ -168,6 +173,7 @@ class Daemon:
             self._refresh_tariffs,
             self._play_journal,
             self._write_refusals,
+            self._watch_credit,
         ):
             self._greenlets.spawn(loop).link_exception(self._on_fault)
         self._rounds.start()
@@ -324,6 +330,14 @@ class Daemon:
                 self._settler.play()
             except StoreError as fault:
                 log.warning("journal waits", fault=str(fault), bytes=self._journal.used_bytes)
+
+    def _watch_credit(self) -> None:
+        while True:
+            gevent.sleep(WATCH_S)
+            try:
+                self._watch.look()
+            except StoreError as fault:
+                log.warning("credit not watched", fault=str(fault))
 
     def _write_refusals(self) -> None:
         while True:

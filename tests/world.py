@@ -7,6 +7,8 @@ each of the doors can be shut.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fsbilling.billing.attempt import NumberPlan
 from fsbilling.billing.authorise import Authoriser
 from fsbilling.billing.meter import Meter
@@ -16,9 +18,11 @@ from fsbilling.billing.settler import Settler
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
+from fsbilling.billing.watch import CreditWatch
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S
 from fsbilling.credit.account import Mode
+from fsbilling.credit.throttle import Throttle
 from fsbilling.errors import Refused, StoreError, SwitchError
 from fsbilling.numbering.region import Region
 from fsbilling.numbering.region_table import RegionTable
@@ -36,6 +40,7 @@ from fsbilling.switch.node import Node
 
 S = US_PER_S
 SWITCH = "fs1"
+WATCH_US = S // 2
 CENT_A_SECOND = Rate(rate_micros_per_min=600_000)
 REGIONS = [("0755", Region("0755", "深圳", "广东")), ("010", Region("010", "北京", "北京"))]
 PACE = Pace(renew_lead_us=3 * S, cut_lead_us=100_000, warn_before_us=30 * S)
@@ -46,7 +51,7 @@ class Daemon:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        nodes = {SWITCH: Node(SWITCH, world.api)}
+        nodes = {world.switch: Node(world.switch, world.api)}
         self.book = book = TariffBook(world.sql)
         book.refresh()
         self.settler = Settler(world.sql, book, world.clock, world.journal)
@@ -75,7 +80,8 @@ class Daemon:
             self.meter,
             nodes,
             plan=NumberPlan(emergency=frozenset({"110", "119", "120", "122"})),
-            node_of_core=lambda _core: SWITCH,
+            node_of_core=lambda _core: world.switch,
+            throttle=Throttle(0, world.clock.now_us),
             unrecorded=Unrecorded(world.sql),
             on_doubt=lambda _switch: None,
         )
@@ -88,14 +94,22 @@ class Daemon:
             on_unheld=self.reception.on_unheld,
         )
 
+        self.watch = CreditWatch(world.sql, self.meter)
+        self._watch_us = world.clock.now_us() + WATCH_US
+
     def next_due_us(self) -> int | None:
-        return self.meter.alarms.next_us()
+        alarm_us = self.meter.alarms.next_us()
+        return min(self._watch_us, self._watch_us if alarm_us is None else alarm_us)
 
     def advance_to(self, now_us: int) -> None:
         self.meter.wake_due(now_us)
+        if now_us >= self._watch_us:
+            self._watch_us = now_us + WATCH_US
+            with suppress(StoreError):
+                self.watch.look()
 
     def sweep(self, *, take_up: bool = False) -> int:
-        return self.recovery.sweep(SWITCH, take_up=take_up)
+        return self.recovery.sweep(self._world.switch, take_up=take_up)
 
 
 class SqlDoor:
@@ -121,16 +135,25 @@ class SqlDoor:
 class World:
     """A switch, a database and, most of the time, a daemon."""
 
-    def __init__(self, db: Database, *, seed: int = 1, now_us: int = EPOCH_US) -> None:
+    def __init__(
+        self,
+        db: Database,
+        *,
+        seed: int = 1,
+        switch: str = SWITCH,
+        now_us: int = EPOCH_US,
+        clock: VirtualClock | None = None,
+    ) -> None:
         self.db = db
         self.sql = SqlDoor(db)
         self.journal: Journal | None = None
-        self.clock = VirtualClock(now_us)
+        self.switch = switch
+        self.clock = clock or VirtualClock(now_us)
         self.witnesses = {}
         self.link_is_up = True
         self.commands: list[str] = []
         self.sim = SimSwitch(
-            self.clock, name=SWITCH, seed=seed, hook=asking(self._hook), show_lag_us=0
+            self.clock, name=switch, seed=seed, hook=asking(self._hook), show_lag_us=0
         )
         self.sim.listen(self._event, variable="fsbilling_account")
         self.daemon: Daemon | None = None
@@ -213,12 +236,7 @@ class World:
 
     def run(self, seconds: float) -> None:
         """Let time pass for the switch and the daemon, which feels the pulse as in production."""
-        machines = [self.sim] + ([self.daemon] if self.daemon else [])
-        end_us = self.clock.now_us() + round(seconds * S)
-        while (now_us := self.clock.now_us()) < end_us:
-            if self.daemon is not None and self.link_is_up:
-                self.daemon.meter.heard(SWITCH)
-            self.clock.play(*machines, until_us=min(now_us + 5 * S, end_us))
+        run_together([self], seconds)
 
     def kill_daemon(self) -> None:
         self.daemon = None
@@ -242,7 +260,7 @@ class World:
 
     def _event(self, event) -> None:
         if self.daemon is not None and self.link_is_up:
-            self.daemon.reception.on_event(SWITCH, ChannelEvent.of(event.headers))
+            self.daemon.reception.on_event(self.switch, ChannelEvent.of(event.headers))
 
     def account(self, code="acme"):
         with self.db.read() as conn:
@@ -275,3 +293,16 @@ class World:
     def ledger_faults(self):
         with self.db.read() as conn:
             return list(entries.verify(conn))
+
+
+def run_together(worlds: list[World], seconds: float) -> None:
+    """Let time pass for several switches, each with its daemon, on one clock and one store."""
+    clock = worlds[0].clock
+    machines = [world.sim for world in worlds]
+    machines += [world.daemon for world in worlds if world.daemon]
+    end_us = clock.now_us() + round(seconds * S)
+    while (now_us := clock.now_us()) < end_us:
+        for world in worlds:
+            if world.daemon is not None and world.link_is_up:
+                world.daemon.meter.heard(world.switch)
+        clock.play(*machines, until_us=min(now_us + 5 * S, end_us))

@@ -33,6 +33,10 @@ def _int(*names: str) -> list[sa.Column]:
     return [sa.Column(name, sa.Integer(), nullable=False) for name in names]
 
 
+def _optional(*names: str) -> list[sa.Column]:
+    return [sa.Column(name, BIG, nullable=True) for name in names]
+
+
 def _text(*names: str) -> list[sa.Column]:
     return [sa.Column(name, sa.Text(), nullable=False) for name in names]
 
@@ -86,13 +90,16 @@ def _accounts() -> None:
         sa.Column("suspended", sa.Boolean(), nullable=False),
         *_big("last_seq"),
         *_text("last_hash"),
-        *_big("created_us"),
+        *_big("created_us", "revision", "live_calls", "throttle_us"),
+        *_optional("max_calls", "max_cps", "max_call_s", "daily_cap_micros", "monthly_cap_micros"),
+        *_text("time_zone"),
         sa.UniqueConstraint("code"),
         sa.CheckConstraint("mode IN ('prepaid', 'postpaid')", name="mode"),
         sa.CheckConstraint(
             "balance_micros + credit_limit_micros - held_micros >= 0", name="no_overspend"
         ),
         sa.CheckConstraint("held_micros >= 0", name="held"),
+        sa.CheckConstraint("live_calls >= 0", name="live_calls"),
         sa.CheckConstraint(
             "credit_limit_micros >= 0 AND (mode = 'postpaid' OR credit_limit_micros = 0)",
             name="credit_limit",
@@ -103,6 +110,13 @@ def _accounts() -> None:
         _account_id(primary_key=True),
         sa.Column("service", sa.Text(), primary_key=True),
         sa.Column("tariff", sa.Text(), sa.ForeignKey("tariff.name"), nullable=False),
+    )
+
+    op.create_table(
+        "spending",
+        _account_id(primary_key=True, autoincrement=False),
+        sa.Column("period", sa.Text(), primary_key=True),
+        *_big("used_micros"),
     )
 
 

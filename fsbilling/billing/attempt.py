@@ -44,6 +44,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
             before, so the leg is billed by itself, by its own answer and hang-up. The dialplan
             has drawn its UUID (`fsbilling_leg`).
         created_us: When the switch created the channel.
+        talks_since_us: From when it is paid for if the switch answered it before anybody asked,
+            by the switch's clock; 0 when its answer is still to come.
     """
 
     switch: str
@@ -59,6 +61,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     part_of: str
     is_leg: bool
     created_us: int
+    talks_since_us: int = 0
 
     @property
     def is_emergency(self) -> bool:

@@ -8,8 +8,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from fsbilling.billing.attempt import Attempt
+from fsbilling.billing.caps import allowed_to, count_new, spend
 from fsbilling.billing.month import open_month
-from fsbilling.billing.objection import no_credit, objection, tariff_of
+from fsbilling.billing.objection import objection, out_of_credit, tariff_of
 from fsbilling.billing.payer import Payer, find_payer
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.target import callee_kind
@@ -23,6 +24,7 @@ from fsbilling.calls.settlement import refused_cdr
 from fsbilling.clock import Clock
 from fsbilling.credit.account import Account
 from fsbilling.credit.slice import first_grant
+from fsbilling.credit.throttle import admit
 from fsbilling.errors import Refused, StoreError
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import UNKNOWN_REGION, Region
@@ -34,6 +36,11 @@ from fsbilling.store.engine import Database
 REFUSAL_CAUSES = {
     "no_credit": "OUTGOING_CALL_BARRED",
     "suspended": "OUTGOING_CALL_BARRED",
+    "daily_cap": "OUTGOING_CALL_BARRED",
+    "monthly_cap": "OUTGOING_CALL_BARRED",
+    "too_many_calls": "NORMAL_CIRCUIT_CONGESTION",
+    "too_fast": "NORMAL_CIRCUIT_CONGESTION",
+    "busy": "SWITCH_CONGESTION",
     "unavailable": "NORMAL_TEMPORARY_FAILURE",
     "bad_number": "INVALID_NUMBER_FORMAT",
     "unknown_number": "UNALLOCATED_NUMBER",
@@ -132,38 +139,50 @@ class Authoriser:
         if account is None:
             return Refused("unknown_payer", f"account {payer.account.code} is gone")
         call = self._call(attempt, account.code, payer.target)
-        granted = self._first_hold(conn, call, account, tariff)
+        granted = self._first_hold(conn, call, account, tariff, attempt.talks_since_us)
         if isinstance(granted, Refused):
             return granted
-        hold, reserve_s = granted
+        hold, session = granted
         if not holds.place(conn, hold):
             # The same channel asked twice at once, and the other answer was first.
             raise StoreError(f"call {attempt.uuid} is being authorised already")
-        session = session_of(hold, self._pace)
-        return Authorised(msgspec.structs.replace(session, reserve_s=reserve_s), payer.target)
+        spend(conn, account, call.created_us, hold.amount_micros)
+        return Authorised(session, payer.target)
 
     def _first_hold(
-        self, conn: Connection, call: Call, account: Account, tariff: Tariff
-    ) -> tuple[holds.Hold, int] | Refused:
-        """Price the call at the volume its month has now; with the hold goes its reserve."""
+        self,
+        conn: Connection,
+        call: Call,
+        account: Account,
+        tariff: Tariff,
+        talks_since_us: int,
+    ) -> tuple[holds.Hold, Session] | Refused:
+        """Price the call at the volume its month has now, and see what may be held for it."""
         now_us = self._clock.now_us()
         used = open_month(conn, account.account_id, tariff, now_us)
         terms = terms_of(tariff, *parties(call), now_us, used.volume)
         if isinstance(terms, Refused):
             return terms
-        refused = objection(account, terms, now_us, used.included_free_s)
+        count_new(conn, account, call.created_us)
+        allowed = allowed_to(conn, account, call.created_us)
+        refused = objection(account, allowed, terms, now_us, used.included_free_s)
         if refused is not None:
             return refused
+        longest_s = account.limits.max_call_s
         grant = first_grant(
             terms,
             now_us=now_us,
-            free_micros=account.free_micros,
-            live_calls=holds.count(conn, account.account_id) + 1,
+            free_micros=allowed.free_micros,
+            live_calls=account.live_calls + 1,
             slice_s=self._first_slice_s,
             included_free_s=used.included_free_s,
+            longest_s=longest_s,
         )
         if not grant.granted_s:
-            return no_credit(account)
+            return out_of_credit(account, allowed)
+        refused = _throttle(conn, account, now_us)
+        if refused is not None:
+            return refused
         hold = holds.Hold(
             call=msgspec.structs.replace(
                 call, month=used.month, used_s=used.billed_s, used_calls=used.calls
@@ -175,12 +194,17 @@ class Authoriser:
             granted_s=grant.granted_s,
             leg_uuid=call.uuid,
             authorised_us=now_us,
-            answered_us=0,
+            answered_us=talks_since_us,
             # The switch's own time: ours may be another.
-            seen_us=call.created_us,
+            seen_us=max(call.created_us, talks_since_us),
             timer_seq=0,
         )
-        return hold, grant.reserve_s
+        session = msgspec.structs.replace(
+            session_of(hold, self._pace),
+            reserve_s=grant.reserve_s,
+            bound=allowed.bound_of(grant.granted_s, longest_s),
+        )
+        return hold, session
 
     def _standing(self, attempt: Attempt, payer: Payer, held: holds.Hold) -> Authorised | Refused:
         """Answer for a channel that has its payer and its price already.
@@ -238,6 +262,22 @@ class Authoriser:
             cause=refusal_cause(refused),
             at_us=self._clock.now_us(),
         )
+
+
+def _throttle(conn: Connection, account: Account, now_us: int) -> Refused | None:
+    """Take one of the account's calls per second; Refused: `too_fast`."""
+    max_cps = account.limits.max_cps
+    if max_cps is None:
+        return None
+    throttle_us = admit(account.throttle_us, now_us, max_cps)
+    if throttle_us is None:
+        return Refused(
+            "too_fast",
+            f"account {account.code} may start {max_cps} calls a second; "
+            f"fsbilling account set {account.code} --max-cps",
+        )
+    accounts.set_throttle(conn, account.account_id, throttle_us)
+    return None
 
 
 def refusal_cause(refused: Refused) -> str:

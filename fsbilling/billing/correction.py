@@ -7,7 +7,9 @@ from collections.abc import Iterable
 import msgspec
 from sqlalchemy import Connection
 
+from fsbilling.billing.caps import spend
 from fsbilling.calls.cdr import Cdr
+from fsbilling.credit.account import Account
 from fsbilling.ledger.entry import EntryKind, call_ref
 from fsbilling.store import usages
 from fsbilling.store.entries import Draft
@@ -66,15 +68,16 @@ def affordable(
     return posted, waiting
 
 
-def recount(conn: Connection, account_id: int, corrected: Correction) -> None:
-    """Let the month count what the call is billed for now."""
+def recount(conn: Connection, account: Account, corrected: Correction) -> None:
+    """Let the month and the caps count what the call is billed for now."""
     before, after = corrected.before, corrected.after
     usages.recount(
         conn,
-        account_id,
+        account.account_id,
         after.tariff,
         after.month,
         billed_s=after.billed_s - before.billed_s,
         calls=(after.billed_s > 0) - (before.billed_s > 0),
         included_s=after.included_s - before.included_s,
     )
+    spend(conn, account, before.created_us, corrected.extra_micros)

@@ -52,8 +52,9 @@ def make_exact(
             revisions.replace(conn, [(before, after)], now_us)
         cdrs.make_exact(conn, after)
         correction = Correction(0, before, after)
-        recount(conn, account.account_id, correction)
+        recount(conn, account, correction)
         entries.post_all(conn, account.account_id, correction.drafts(), now_us)
+        accounts.revise(conn, account.account_id)
     return after
 
 

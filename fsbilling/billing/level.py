@@ -11,11 +11,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
+from fsbilling.billing.caps import month_allows, spend_in_month
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.parties import parties
 from fsbilling.credit.account import Account
-from fsbilling.ledger.entry import EntryKind
+from fsbilling.ledger.entry import LEVEL_REF, EntryKind
 from fsbilling.money import format_micros
 from fsbilling.rating.month import Adjustment, Settled, volume_adjustment
 from fsbilling.rating.plan import LevelMode
@@ -38,19 +39,20 @@ def adjust_to_level(
     """Post what the call that took the month's volume from `before` to `after` changes.
 
     In the transaction that settles the call; `account` is as it is after the charge. What is to
-    be charged beyond its free credit is not posted (DESIGN rule 1) and the entry says so; the
-    next level that is reached asks for it again.
+    be charged beyond its free credit (DESIGN rule 1), or beyond its monthly cap, is not posted
+    and the entry says so; the next level that is reached asks for it again.
     """
     if tariff.level_at(after) != tariff.level_at(before):
         due = _month_at_level(conn, book, account, cdr, volume=after, now_us=now_us)
     else:
         due = _call_at_level(tariff, cdr, after)
-    free_micros = account.free_micros
+    free_micros = month_allows(conn, account, cdr.created_us)
     for version, adjustment in due:
         micros = min(adjustment.amount_micros, free_micros)
         if not micros:
             continue
         free_micros -= micros
+        spend_in_month(conn, account, cdr.created_us, micros)
         entries.post(
             conn,
             account.account_id,
@@ -124,4 +126,4 @@ def _note(adjustment: Adjustment, micros: int) -> str:
 
 
 def _ref_start(cdr: Cdr, version: int) -> str:
-    return f"level/{cdr.tariff}/{cdr.month}/v{version}/"
+    return f"{LEVEL_REF}{cdr.tariff}/{cdr.month}/v{version}/"

@@ -40,6 +40,10 @@ class Mailboxes:
         self._waiting[key] = deque([job])
         self._spawn(lambda: self._drain(key))
 
+    def has_job(self, key: Hashable) -> bool:
+        """Tell whether something happens to this call, or waits to."""
+        return key in self._waiting
+
     def __len__(self) -> int:
         """How many calls have something to do."""
         return len(self._waiting)

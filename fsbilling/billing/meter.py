@@ -15,6 +15,7 @@ import structlog
 
 from fsbilling.billing.alarms import Alarms
 from fsbilling.billing.follow import follow
+from fsbilling.billing.giveback import give_back
 from fsbilling.billing.mailbox import Job, Mailboxes
 from fsbilling.billing.renewal import renew
 from fsbilling.billing.resume import session_of
@@ -26,7 +27,7 @@ from fsbilling.calls import command as do
 from fsbilling.calls import event as on
 from fsbilling.calls.pace import Pace
 from fsbilling.calls.session import Phase, Session, resume, step
-from fsbilling.calls.settlement import ALLOTTED_TIMEOUT
+from fsbilling.calls.settlement import cut_cause
 from fsbilling.clock import Clock
 from fsbilling.errors import StoreError, SwitchError
 from fsbilling.store import holds
@@ -102,6 +103,14 @@ class Meter:
         session = self._sessions.get(key)
         return leg_uuid == (session.leg_uuid if session else key[1])
 
+    def sessions(self) -> list[Session]:
+        """Give every call's session as it is now."""
+        return list(self._sessions.values())
+
+    def is_busy(self, key: CallKey) -> bool:
+        """Tell whether something is happening to this call just now."""
+        return self._mailboxes.has_job(key)
+
     def session(self, key: CallKey) -> Session | None:
         """Give a call's session as it is now."""
         return self._sessions.get(key)
@@ -110,12 +119,13 @@ class Meter:
         """Take charge of a call that was just authorised."""
         self._sessions.setdefault(_key(session), session)
 
-    def begin(self, session: Session, at_us: int) -> None:
-        """Take charge of a call that was answered before it was authorised: it starts now.
+    def begin(self, session: Session) -> None:
+        """Take charge of a call that talks already, as its hold says.
 
         Its timer stands in the switch when this returns.
         """
-        self._run(msgspec.structs.replace(session, self_armed=False), on.Answered(at_us))
+        unarmed = msgspec.structs.replace(session, self_armed=False)
+        self._carry_out(*resume(unarmed, self.now_us(session.call.switch)))
 
     def post(self, key: CallKey, event: on.Event) -> None:
         """Let something happen to a call, after all that happened to it before."""
@@ -156,11 +166,17 @@ class Meter:
         self._mailboxes.post(key, lambda: self._take_up(key, answered_us, leg_uuid))
 
     def catch_up(self, held: Iterable[Hold]) -> None:
-        """Take over from the holds what another daemon has done for our calls meanwhile."""
+        """Take over from the holds what another daemon has done for our calls meanwhile.
+
+        A later timer is its doing, and so is a hold that pays for less than we know of: what a
+        ringing call gives back has no timer yet.
+        """
         for hold in held:
             key = (hold.call.switch, hold.call.uuid)
             session = self._sessions.get(key)
-            if session is not None and hold.timer_seq > session.timer_seq:
+            if session is None:
+                continue
+            if hold.timer_seq > session.timer_seq or hold.granted_s < session.granted_s:
                 self._sessions[key] = session_of(hold, self._pace)
 
     def put_down(self) -> None:
@@ -228,6 +244,8 @@ class Meter:
                     self._on_alarm_set()
             case do.Renew():
                 return self._renew(session)
+            case do.GiveBack():
+                return self._give_back(session, command)
             case do.Settle(ending=ending):
                 return self._settle(session, ending)
             case do.Forget():
@@ -260,9 +278,10 @@ class Meter:
                         node.remove_timer(uuid, seq)
                 case do.RemoveTimer(seq=seq):
                     node.remove_timer(uuid, seq)
-                case do.Cut(leg_uuid=leg_uuid):
-                    node.kill(leg_uuid, ALLOTTED_TIMEOUT)
-                    log.info("cut", call_uuid=uuid, leg_uuid=leg_uuid, account=session.call.account)
+                case do.Cut(leg_uuid=leg_uuid, by=by):
+                    node.kill(leg_uuid, cut_cause(by))
+                    account = session.call.account
+                    log.info("cut", call_uuid=uuid, leg_uuid=leg_uuid, account=account, by=by.value)
                 case do.Warn():
                     self._warning.give(node, session)
             self.heard(session.call.switch)
@@ -277,8 +296,7 @@ class Meter:
             session,
             slice_s=self._slice_s,
             now_us=now_us,
-            # While the switch talks to us a hang-up would have been heard: a sign of life.
-            seen_us=self._unseen_us.get(_key(session), self._heard_us[session.call.switch]),
+            seen_us=self._last_sign_us(session),
         )
         uuid, account = session.call.uuid, session.call.account
         match renewed:
@@ -295,6 +313,21 @@ class Meter:
             case on.RenewalUnknown():
                 log.error("renewal unknown", call_uuid=uuid, account=account)
         return renewed
+
+    def _give_back(self, session: Session, asked: do.GiveBack) -> on.Event | None:
+        switch = session.call.switch
+        return give_back(
+            self._db,
+            self._nodes[switch],
+            session,
+            asked,
+            now_us=self.now_us(switch),
+            seen_us=self._last_sign_us(session),
+        )
+
+    def _last_sign_us(self, session: Session) -> int:
+        """While the switch talks to us a hang-up would have been heard: a sign of life."""
+        return self._unseen_us.get(_key(session), self._heard_us[session.call.switch])
 
     def _settle(self, session: Session, ending: on.HungUp) -> on.Event:
         call = session.call

@@ -15,10 +15,11 @@ from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.calls.cdr import EndSource, HungUpBy
 from fsbilling.calls.event import Answered, HungUp
 from fsbilling.calls.session import Session
+from fsbilling.credit.throttle import Throttle
 from fsbilling.errors import Refused, StoreError, SwitchError
 from fsbilling.numbering.number import NumberKind
 from fsbilling.switch.channel import Channel, ChannelEvent
-from fsbilling.switch.node import Node, first_timer
+from fsbilling.switch.node import TIMER_0, Node, first_timer
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ class Reception:
         *,
         plan: NumberPlan,
         node_of_core: Callable[[str], str | None],
+        throttle: Throttle,
         unrecorded: Unrecorded,
         on_doubt: Callable[[str], None],
     ) -> None:
@@ -44,6 +46,7 @@ class Reception:
         self._nodes = nodes
         self._plan = plan
         self._node_of_core = node_of_core
+        self._throttle = throttle
         self.unrecorded = unrecorded
         self._on_doubt = on_doubt
 
@@ -57,7 +60,7 @@ class Reception:
             refused = Refused("unknown_switch", "no link to the switch that asked; see [[switch]]")
             log.warning("refused", call_uuid=channel.uuid, reason=refused.reason)
             return _refusal(refused)
-        attempt = read_attempt(channel, switch=switch, plan=self._plan)
+        attempt = self._read(channel, switch)
         verdict = self._authorise(attempt)
         if isinstance(verdict, Refused):
             _log_refusal(attempt, verdict)
@@ -65,15 +68,40 @@ class Reception:
         if verdict.session is None:
             return _passage(verdict.target)
         _log_authorised(verdict.session)
-        if channel.answered_us and not attempt.is_leg:
-            # An answer is announced once, and that is over: the call begins to be paid for here.
-            self._meter.begin(verdict.session, self._meter.now_us(switch))
-        else:
-            self._meter.adopt(verdict.session)
+        self._take_charge(attempt, verdict.session, channel)
         return _permission(attempt, verdict.session, verdict.target)
+
+    def _read(self, channel: Channel, switch: str, account: str = "") -> Attempt:
+        """Read an attempt; a channel that was answered already begins to be paid for here.
+
+        Its answer, announced once, is over. When it begins must stand in the hold from the
+        first: the seconds of its timer are counted from there (DESIGN rule 2).
+        """
+        attempt = read_attempt(channel, switch=switch, plan=self._plan, account=account)
+        if not channel.answered_us or attempt.is_leg:
+            return attempt
+        now_us = self._meter.now_us(switch)
+        return msgspec.structs.replace(attempt, talks_since_us=max(now_us, channel.answered_us))
+
+    def _take_charge(
+        self, attempt: Attempt, session: Session, channel: Channel, *, self_armed: bool = True
+    ) -> None:
+        if session.answered_us:
+            self._meter.begin(session)
+            return
+        self._meter.adopt(msgspec.structs.replace(session, self_armed=self_armed))
+        if attempt.talks_since_us:
+            # Its hold is older than its answer, which nobody heard.
+            key = session.call.switch, session.call.uuid
+            self._meter.post(key, Answered(channel.answered_us))
 
     def _authorise(self, attempt: Attempt) -> Authorised | Refused:
         """Decide, or refuse because SQL does not answer; a hold it may have taken is swept up."""
+        if not self._throttle.admits():
+            # Spares SQL the record as well.
+            return Refused(
+                "busy", f"more than {self._throttle.per_s} calls a second; see [hook] max_cps"
+            )
         try:
             return self._authoriser.authorise(attempt)
         except StoreError as fault:
@@ -184,7 +212,7 @@ class Reception:
         switch, uuid = key
         node = self._nodes[switch]
         account = channel.variable("fsbilling_account")
-        attempt = read_attempt(channel, switch=switch, plan=self._plan, account=account)
+        attempt = self._read(channel, switch, account)
         if attempt.is_emergency:
             log.info("emergency", call_uuid=uuid)
             return
@@ -195,18 +223,11 @@ class Reception:
                 node.kill(uuid, refusal_cause(verdict))
                 return
             if verdict.session is not None:
-                self._take_charge(switch, verdict.session, channel)
+                self._take_charge(attempt, verdict.session, channel, self_armed=False)
                 _log_authorised(verdict.session)
                 node.mark(uuid, _originated_marks(verdict.session, channel))
         except SwitchError as fault:
             log.warning("switch not told", call_uuid=uuid, command="originate", fault=str(fault))
-
-    def _take_charge(self, switch: str, session: Session, channel: Channel) -> None:
-        if channel.answered_us and not session.answered_us:
-            # It was answered while nobody listened: it begins to be paid for here.
-            self._meter.begin(session, self._meter.now_us(switch))
-        else:
-            self._meter.adopt(msgspec.structs.replace(session, self_armed=False))
 
 
 def _passage(target: str) -> Variables:
@@ -238,7 +259,7 @@ def _guard(session: Session) -> Variables:
     uuid = session.call.uuid
     return {
         "fsbilling_call": uuid,
-        "api_on_answer_fsbilling": first_timer(uuid, session.granted_s),
+        TIMER_0: first_timer(uuid, session.granted_s),
     }
 
 

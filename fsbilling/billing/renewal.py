@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fsbilling.billing.caps import allowed_to, spend
 from fsbilling.calls.event import RenewalUnknown, Renewed
 from fsbilling.calls.session import Session
 from fsbilling.credit.slice import next_grant
@@ -25,22 +26,25 @@ def renew(
     try:
         with db.write() as conn:
             account = accounts.lock(conn, call.account)
-            if account is None:
+            if account is None or account.suspended:
                 return _unchanged(session, now_us)
+            allowed = allowed_to(conn, account, call.created_us)
             used = usages.find(conn, account.account_id, session.terms.tariff, call.month)
+            longest_s = account.limits.max_call_s
             grant = next_grant(
                 session.terms,
                 answered_us=session.answered_us,
                 granted_s=session.granted_s,
                 held_micros=session.held_micros,
-                free_micros=account.free_micros,
-                live_calls=holds.count(conn, account.account_id),
+                free_micros=allowed.free_micros,
+                live_calls=account.live_calls,
                 slice_s=slice_s,
                 included_s=session.included_s,
                 included_free_s=used.included_free_s,
+                longest_s=longest_s,
             )
             if grant.granted_s > session.granted_s:
-                holds.renew(
+                delta_micros = holds.renew(
                     conn,
                     call.switch,
                     call.uuid,
@@ -50,9 +54,17 @@ def renew(
                     timer_seq=session.timer_seq + 1,
                     seen_us=max(seen_us, session.answered_us),
                 )
+                spend(conn, account, call.created_us, delta_micros)
     except StoreError:
         return RenewalUnknown(now_us)
-    return Renewed(now_us, grant.granted_s, grant.held_micros, grant.reserve_s, grant.included_s)
+    return Renewed(
+        now_us=now_us,
+        granted_s=grant.granted_s,
+        held_micros=grant.held_micros,
+        reserve_s=grant.reserve_s,
+        included_s=grant.included_s,
+        bound=allowed.bound_of(grant.granted_s, longest_s),
+    )
 
 
 def _unchanged(session: Session, now_us: int) -> Renewed:

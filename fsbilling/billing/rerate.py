@@ -20,6 +20,7 @@ from fsbilling.billing.reprice import correct
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import Cdr
 from fsbilling.clock import Clock
+from fsbilling.credit.account import Account
 from fsbilling.errors import Refused, StoreError
 from fsbilling.money import format_micros
 from fsbilling.store import accounts, cdrs, entries, revisions
@@ -136,7 +137,7 @@ class Rerating:
             free_micros = account.free_micros - self._spent_micros[code]
             posted, waiting = affordable(self._corrections(conn, ids), free_micros)
             if not self._dry:
-                self._post(conn, account.account_id, posted)
+                self._post(conn, account, posted)
         line = self.report.of(code)
         for each in posted:
             line.corrected += 1
@@ -158,13 +159,15 @@ class Rerating:
             if isinstance(new, Cdr):
                 yield Correction(cdr_id, cdr, new)
 
-    def _post(self, conn: Connection, account_id: int, posted: Sequence[Correction]) -> None:
+    def _post(self, conn: Connection, account: Account, posted: Sequence[Correction]) -> None:
         now_us = self._clock.now_us()
         revisions.replace(conn, [(each.before, each.after) for each in posted], now_us)
         for each in posted:
-            recount(conn, account_id, each)
+            recount(conn, account, each)
         drafts = [draft for each in posted for draft in each.drafts()]
-        entries.post_all(conn, account_id, drafts, now_us)
+        entries.post_all(conn, account.account_id, drafts, now_us)
+        if posted:
+            accounts.revise(conn, account.account_id)
 
     def _wait(self, correction: Correction, *, last_try: bool) -> None:
         """Try it once more at the end: by then others may have brought money back."""

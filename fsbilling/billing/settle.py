@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection
 
+from fsbilling.billing.caps import spend
 from fsbilling.billing.level import adjust_to_level, counts_volume
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import Cdr
@@ -32,8 +33,10 @@ def settle(
     tariff = book.numbered(session.terms.tariff, session.terms.version, now_us)
     with db.write() as conn:
         account = accounts.lock(conn, call.account)
-        hold = holds.remove(conn, call.switch, call.uuid)
-        if account is None or hold is None:
+        if account is None:
+            return None
+        hold = _take_hold(conn, account, call.switch, call.uuid)
+        if hold is None:
             return None
         held = msgspec.structs.replace(
             session,
@@ -54,9 +57,16 @@ def write_down(db: Database, book: TariffBook, cdr: Cdr, *, now_us: int) -> bool
     tariff = book.numbered(cdr.tariff, cdr.tariff_version, now_us)
     with db.write() as conn:
         account = accounts.lock(conn, cdr.account)
-        if account is None or holds.remove(conn, cdr.switch, cdr.uuid) is None:
+        if account is None or _take_hold(conn, account, cdr.switch, cdr.uuid) is None:
             return False
         return _post(conn, book, tariff, account, cdr, now_us=now_us)
+
+
+def _take_hold(conn: Connection, account: Account, switch: str, uuid: str) -> holds.Hold | None:
+    hold = holds.remove(conn, switch, uuid)
+    if hold is not None:
+        spend(conn, account, hold.call.created_us, -hold.amount_micros)
+    return hold
 
 
 def _post(
@@ -71,6 +81,7 @@ def _post(
     """Write the record of a call whose hold is gone; False when it has one already."""
     if not cdrs.write(conn, cdr):
         return False
+    spend(conn, account, cdr.created_us, cdr.charge_micros)
     if cdr.charge_micros:
         entries.post(
             conn,

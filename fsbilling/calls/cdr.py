@@ -34,6 +34,9 @@ class HungUpBy(StrEnum):
     CALLEE = "callee"
     SWITCH = "switch"
     CREDIT = "credit"
+    MAX_LENGTH = "max_length"
+    DAILY_CAP = "daily_cap"
+    MONTHLY_CAP = "monthly_cap"
     OPERATOR = "operator"
     UNKNOWN = "unknown"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from fsbilling.calls.cdr import HungUpBy
 from fsbilling.calls.event import HungUp
 
 
@@ -26,7 +27,7 @@ class MoveTimer(msgspec.Struct, frozen=True, tag=True):
 
 
 class RemoveTimer(msgspec.Struct, frozen=True, tag=True):
-    """The call is over: tidy its last timer away."""
+    """Tidy a timer away: the call is over, or an earlier timer guards it."""
 
     seq: int
 
@@ -35,14 +36,31 @@ class Renew(msgspec.Struct, frozen=True, tag=True):
     """Ask for the next slice; answered by `Renewed` or `RenewalUnknown`."""
 
 
+class GiveBack(msgspec.Struct, frozen=True, tag=True):
+    """Shorten the hold to what `granted_s` seconds cost; answered by `GaveBack`, `NotGivenBack`.
+
+    First timer `to_seq` is added at `at_us`, the new end; only when it stands is the smaller
+    hold committed, so that at no moment more may be talked than is held (DESIGN rules 2 and 3).
+    While the call rings there is only timer 0, which the switch will set: it is told the fewer
+    seconds, and `at_us` and `to_seq` are 0.
+    """
+
+    granted_s: int
+    held_micros: int
+    included_s: int
+    at_us: int
+    to_seq: int
+
+
 class Warn(msgspec.Struct, frozen=True, tag=True):
     """Let the payer hear that the credit ends soon."""
 
 
 class Cut(msgspec.Struct, frozen=True, tag=True):
-    """End this leg now: its paid seconds are over."""
+    """End this leg now: its paid seconds are over, or an operator wants it (`by`)."""
 
     leg_uuid: str
+    by: HungUpBy
 
 
 class Follow(msgspec.Struct, frozen=True, tag=True):
@@ -71,5 +89,15 @@ class Forget(msgspec.Struct, frozen=True, tag=True):
 
 
 Command = (
-    RecordAnswer | MoveTimer | RemoveTimer | Renew | Warn | Cut | Follow | Settle | WakeAt | Forget
+    RecordAnswer
+    | MoveTimer
+    | RemoveTimer
+    | Renew
+    | GiveBack
+    | Warn
+    | Cut
+    | Follow
+    | Settle
+    | WakeAt
+    | Forget
 )

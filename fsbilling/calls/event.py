@@ -24,7 +24,7 @@ class Renewed(msgspec.Struct, frozen=True, tag=True):
 
     `included_s` is what it has of the package for them. `reserve_s` is how much longer this call's
     fair share of what is free would last, as far as anybody looked. `granted_s` unchanged means:
-    nothing pays for another second.
+    nothing pays for another second; then `bound` is what will end the call.
     """
 
     now_us: int
@@ -32,12 +32,46 @@ class Renewed(msgspec.Struct, frozen=True, tag=True):
     held_micros: int
     reserve_s: int
     included_s: int = 0
+    bound: HungUpBy = HungUpBy.CREDIT
 
 
 class RenewalUnknown(msgspec.Struct, frozen=True, tag=True):
     """SQL did not answer: whether the hold was renewed is unknown (DESIGN rule 5)."""
 
     now_us: int
+
+
+class CreditChanged(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """The account changed by other hands: a top-up, an adjustment, a limit, other calls.
+
+    `granted_s`, `held_micros` and `included_s` are what this call should hold now, at most what
+    it does; they were reckoned when it had `before_s` granted, and mean nothing if it has other
+    by now. `reserve_s` is as in `Renewed`.
+    """
+
+    now_us: int
+    before_s: int
+    granted_s: int
+    held_micros: int
+    reserve_s: int
+    included_s: int = 0
+
+
+class Suspended(msgspec.Struct, frozen=True, tag=True):
+    """An operator suspended the account: its calls end."""
+
+
+class GaveBack(msgspec.Struct, frozen=True, tag=True):
+    """The hold is smaller and pays for `granted_s` seconds; an earlier timer stands already."""
+
+    now_us: int
+    granted_s: int
+    held_micros: int
+    included_s: int = 0
+
+
+class NotGivenBack(msgspec.Struct, frozen=True, tag=True):
+    """Whether the earlier timer stands, or will, is unknown: the hold stays as it was."""
 
 
 class HungUp(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -111,6 +145,10 @@ Event = (
     | Woken
     | Renewed
     | RenewalUnknown
+    | CreditChanged
+    | Suspended
+    | GaveBack
+    | NotGivenBack
     | HungUp
     | LegLives
     | LegEnded

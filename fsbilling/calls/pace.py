@@ -10,6 +10,9 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         renew_lead_us: A slice is renewed this long before it is used up.
+        scarce_lead_us: The same when little credit is left: what calls hold ahead of each other
+            then decides how far apart they end. More than `last_try_us` and `cut_lead_us`.
+        scarce_s: A share of credit that lasts no longer than this is little.
         cut_lead_us: The call is ended this long before its last paid second is over, so that
             the hang-up stamp still falls inside that second.
         last_try_us: A call without credit looks once more this long before it is cut: a top-up
@@ -25,6 +28,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     cut_lead_us: int
     warn_before_us: int
     last_try_us: int = 1_500_000
+    scarce_lead_us: int = 2_000_000
+    scarce_s: int = 10
     answer_settles_us: int = 300_000
     retry_us: int = 500_000
     cut_again_us: int = 1_000_000

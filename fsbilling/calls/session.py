@@ -53,11 +53,14 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         leg_uuid: The channel whose end ends the billing: the paying leg, or the one it follows.
         timer_seq: The switch-side timer that stands now. Timer 0 is set by the switch itself at
             the answer, to the whole second; the meter's own are exact.
+        in_doubt: While it rang it was to give some back, and whether timer 0 will be the earlier
+            one is unknown.
         self_armed: The switch is sure to set timer 0: it was told before the call could be
             answered. Not so for a call that a dialler originates.
         dry: The last renewal found no credit for another second.
         warned: The payer has heard the warning.
-        cut: We have ended it because the credit did.
+        cut: We have ended it, for the reason in `bound`.
+        bound: What ends it when no more is granted: credit, a cap, its length, or an operator.
         left: The paying leg's own end, while another leg lives on; None before that.
         ending: What ends the billing, while it is being settled.
     """
@@ -74,9 +77,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     leg_uuid: str
     timer_seq: int = 0
     self_armed: bool = True
+    in_doubt: bool = False
     dry: bool = False
     warned: bool = False
     cut: bool = False
+    bound: HungUpBy = HungUpBy.CREDIT
     left: on.HungUp | None = None
     ending: on.HungUp | None = None
 
@@ -110,15 +115,20 @@ def step(session: Session, event: on.Event) -> Step:  # noqa: PLR0911 -- a retur
             return _change(session, phase=Phase.GONE), [do.Forget()]
         case on.SettlementUnknown(now_us=now_us):
             return session, [do.WakeAt(now_us + session.pace.retry_us)]
+        case _:
+            return _by_other_hands(session, event)
 
 
 def resume(session: Session, now_us: int) -> Step:
     """Take a call up again after a restart or a lost link: its timer is set anew."""
     if session.phase is not Phase.TALKING:
         return session, []
-    # The daemon may have died between committing a timer's number and moving the timer, so
-    # the one before the recorded one may still stand.
-    armed, move = _move_timer(session, session.timer_seq, max(session.timer_seq - 1, 0))
+    # The daemon may have died between committing a timer's number and moving the timer, so the
+    # one before the recorded one may still stand; or, giving back, between adding a timer and
+    # committing its number, so the one after it may.
+    seq = session.timer_seq
+    session = _change(session, timer_seq=seq + 1)
+    armed, move = _move_timer(session, seq + 1, seq, max(seq - 1, 0))
     return armed, [move, do.WakeAt(now_us)]
 
 
@@ -132,7 +142,9 @@ def _answer(session: Session, at_us: int) -> Step:
         talking, move = _move_timer(talking)
         commands.append(move)
     # The switch sets timer 0 just after it has told of the answer (switch_channel.c).
-    first_look_us = max(_renewal_due_us(talking), at_us + session.pace.answer_settles_us)
+    first_look_us = at_us + session.pace.answer_settles_us
+    if not session.in_doubt:
+        first_look_us = max(_renewal_due_us(talking), first_look_us)
     return talking, [*commands, do.WakeAt(first_look_us)]
 
 
@@ -158,7 +170,15 @@ def _wake(session: Session, now_us: int) -> Step:
 def _cut(session: Session, now_us: int) -> Step:
     """End the call; say so again every so often until the switch confirms it."""
     again = do.WakeAt(now_us + session.pace.cut_again_us)
-    return _change(session, cut=True), [do.Cut(session.leg_uuid), again]
+    return _change(session, cut=True), [do.Cut(session.leg_uuid, session.bound), again]
+
+
+def _suspend(session: Session) -> Step:
+    """End it as an operator would; said again by whoever sees that it still lives."""
+    if session.phase not in (Phase.RINGING, Phase.TALKING):
+        return session, []
+    ended = _change(session, cut=True, bound=HungUpBy.OPERATOR)
+    return ended, [do.Cut(session.leg_uuid, HungUpBy.OPERATOR)]
 
 
 def _renewed(session: Session, renewed: on.Renewed) -> Step:
@@ -170,22 +190,91 @@ def _renewed(session: Session, renewed: on.Renewed) -> Step:
         included_s=renewed.included_s,
         reserve_s=renewed.reserve_s,
         dry=not grew,
+        bound=renewed.bound,
     )
     if session.phase is not Phase.TALKING:
         return session, []
     commands: list[do.Command] = []
     # Timer 0 knows whole seconds only: it is early. A dialler's call may still have it.
     if grew or session.timer_seq == 0 or (session.timer_seq == 1 and not session.self_armed):
-        stale = (1, 0) if session.timer_seq == 1 else (session.timer_seq,)
-        session, move = _move_timer(session, *stale)
+        session, move = _move_timer(session, *_standing(session))
         commands.append(move)
-    left_us = session.paid_until_us + session.reserve_s * US_PER_S - renewed.now_us
+    return _look_ahead(session, renewed.now_us, commands)
+
+
+def _look_ahead(session: Session, now_us: int, commands: list[do.Command]) -> Step:
+    """Warn, or take a warning back, as the end comes near or goes; say when to look again."""
+    left_us = session.paid_until_us + session.reserve_s * US_PER_S - now_us
     if left_us > session.pace.warn_before_us:
         session = _change(session, warned=False)
     elif not session.warned and session.pace.warn_before_us:
         session = _change(session, warned=True)
         commands.append(do.Warn())
-    return session, [*commands, _next_look(session, renewed.now_us, _renewal_due_us(session))]
+    return session, [*commands, _next_look(session, now_us, _renewal_due_us(session))]
+
+
+def _by_other_hands(
+    session: Session, event: on.CreditChanged | on.Suspended | on.GaveBack | on.NotGivenBack
+) -> Step:
+    match event:
+        case on.CreditChanged():
+            return _credit_changed(session, event)
+        case on.Suspended():
+            return _suspend(session)
+        case on.GaveBack():
+            return _gave_back(session, event)
+        case on.NotGivenBack():
+            if session.phase is Phase.RINGING:
+                return _change(session, in_doubt=True), []
+            return session, [do.RemoveTimer(session.timer_seq + 1)]
+
+
+def _credit_changed(session: Session, changed: on.CreditChanged) -> Step:
+    """Go on longer, or give back what others need more, as the account now stands."""
+    if session.cut or changed.before_s != session.granted_s:
+        return session, []
+    if session.phase is Phase.RINGING and not session.in_doubt:
+        return session, [_give_back(session, changed)] if _asks_back(session, changed) else []
+    if session.phase is not Phase.TALKING:
+        return session, []
+    session = _change(session, reserve_s=changed.reserve_s)
+    settled_us = session.answered_us + session.pace.answer_settles_us
+    if _asks_back(session, changed) and changed.now_us >= settled_us:
+        return session, [_give_back(session, changed)]
+    # Later its timer, in its last second, would fire although it was replaced.
+    in_time = changed.now_us <= session.paid_until_us - session.pace.last_try_us
+    if in_time and session.dry and changed.reserve_s:
+        return session, [do.Renew()]
+    return _look_ahead(session, changed.now_us, [])
+
+
+def _asks_back(session: Session, changed: on.CreditChanged) -> bool:
+    return changed.granted_s < session.granted_s
+
+
+def _give_back(session: Session, changed: on.CreditChanged) -> do.GiveBack:
+    rings = session.phase is Phase.RINGING
+    return do.GiveBack(
+        granted_s=changed.granted_s,
+        held_micros=changed.held_micros,
+        included_s=changed.included_s,
+        at_us=0 if rings else session.answered_us + changed.granted_s * US_PER_S,
+        to_seq=0 if rings else session.timer_seq + 1,
+    )
+
+
+def _gave_back(session: Session, gave: on.GaveBack) -> Step:
+    stale = _standing(session)
+    session = _change(
+        session,
+        granted_s=gave.granted_s,
+        held_micros=gave.held_micros,
+        included_s=gave.included_s,
+    )
+    if session.phase is Phase.RINGING:
+        return session, []
+    session = _change(session, timer_seq=session.timer_seq + 1)
+    return _look_ahead(session, gave.now_us, [do.RemoveTimer(seq) for seq in stale])
 
 
 def _hang_up(session: Session, ended: on.HungUp) -> Step:
@@ -198,7 +287,7 @@ def _hang_up(session: Session, ended: on.HungUp) -> Step:
         leaving = _change(session, phase=Phase.LEAVING, left=ended)
         return leaving, [do.Follow(ended.other_leg_uuid)]
     if session.cut:
-        ended = msgspec.structs.replace(ended, by=HungUpBy.CREDIT)
+        ended = msgspec.structs.replace(ended, by=session.bound)
     return _settle(session, ended)
 
 
@@ -259,6 +348,12 @@ def _settle(session: Session, ending: on.HungUp) -> Step:
     return settling, commands
 
 
+def _standing(session: Session) -> tuple[int, ...]:
+    """The timers that may stand now: timer 0 is set by the switch whatever we do."""
+    seq = session.timer_seq
+    return (1, 0) if seq == 1 else (seq,)
+
+
 def _move_timer(session: Session, *from_seqs: int) -> tuple[Session, do.MoveTimer]:
     moved = _change(session, timer_seq=session.timer_seq + 1)
     return moved, do.MoveTimer(moved.paid_until_us, moved.timer_seq, from_seqs)
@@ -266,7 +361,10 @@ def _move_timer(session: Session, *from_seqs: int) -> tuple[Session, do.MoveTime
 
 def _renewal_due_us(session: Session) -> int:
     """When to ask for more: ahead of the end, or when the warning may be due."""
-    renewal_us = session.paid_until_us - session.pace.renew_lead_us
+    pace = session.pace
+    is_scarce = session.reserve_s <= pace.scarce_s
+    lead_us = min(pace.renew_lead_us, pace.scarce_lead_us) if is_scarce else pace.renew_lead_us
+    renewal_us = session.paid_until_us - lead_us
     if session.warned or not session.pace.warn_before_us:
         return renewal_us
     end_us = session.paid_until_us + session.reserve_s * US_PER_S

@@ -21,6 +21,11 @@ MANAGER_REQUEST = "MANAGER_REQUEST"
 """The cause of a call that an operator ended."""
 
 
+def cut_cause(by: HungUpBy) -> str:
+    """Give the hang-up cause of a cut, by what wants it."""
+    return MANAGER_REQUEST if by is HungUpBy.OPERATOR else ALLOTTED_TIMEOUT
+
+
 def settled_cdr(session: Session, ending: HungUp) -> Cdr:
     """Price a finished call, the package's seconds in its hold first.
 
@@ -41,7 +46,7 @@ def settled_cdr(session: Session, ending: HungUp) -> Cdr:
         refusal="",
         hangup_cause=ending.cause,
         sip_cause=ending.sip_cause,
-        hung_up_by=_ended_by(ending),
+        hung_up_by=_ended_by(session, ending),
         last_leg_uuid=ending.leg_uuid,
     )
 
@@ -116,9 +121,9 @@ def _who(call: Call) -> dict[str, Any]:
     return {name: getattr(call, name) for name in Call.__struct_fields__}
 
 
-def _ended_by(ending: HungUp) -> HungUpBy:
+def _ended_by(session: Session, ending: HungUp) -> HungUpBy:
     if ending.cause == ALLOTTED_TIMEOUT:
-        return HungUpBy.CREDIT
+        return session.bound
     if ending.cause == MANAGER_REQUEST:
         return HungUpBy.OPERATOR
     return ending.by

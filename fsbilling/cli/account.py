@@ -9,6 +9,13 @@ import click
 from fsbilling.cli import output
 from fsbilling.cli.context import Invocation, account, granted, now_us, pass_invocation
 from fsbilling.cli.entries import adjust, entries_of, topup
+from fsbilling.cli.limits import (
+    changed_limits,
+    limit_fields,
+    limit_options,
+    limit_rows,
+    limits_said,
+)
 from fsbilling.cli.params import LIMIT, SERVICE_TARIFF
 from fsbilling.cli.usage import usage_fields, usage_text, usages_now
 from fsbilling.money import format_micros
@@ -78,21 +85,28 @@ def add(
     multiple=True,
     help="The rate table of a service: 400=NAME or outbound=NAME; may be repeated.",
 )
+@limit_options
 @pass_invocation
 def change(
     invocation: Invocation,
+    /,
     code: str,
     credit_limit: int | None,
     tariffs: tuple[tuple[str, str], ...],
+    **given: int | str | None,
 ) -> None:
-    """Change an account's credit limit or its tariffs; live calls keep their price."""
+    """Change an account's limits or its tariffs; live calls keep their price."""
     from fsbilling.store import accounts
+    from fsbilling.store.limits import set_limits
 
-    if credit_limit is None and not tariffs:
-        raise click.UsageError("nothing to change; give --credit-limit or --tariff.")
     changes = [f"{service} calls priced by {tariff}" for service, tariff in tariffs]
+    changes += limits_said(given)
+    if credit_limit is None and not changes:
+        raise click.UsageError("nothing to change; give one of the options.")
     with invocation.write() as conn:
-        account(conn, code)
+        limits = account(conn, code).limits
+        if any(value is not None for value in given.values()):
+            granted(set_limits(conn, code, changed_limits(limits, given), at_us=now_us()))
         if credit_limit is not None:
             granted(accounts.set_credit_limit(conn, code, credit_limit))
             changes.append(f"credit limit {format_micros(credit_limit)}")
@@ -125,6 +139,7 @@ def show(invocation: Invocation, code: str, *, as_json: bool) -> None:
             ("held", format_micros(shown.held_micros)),
             ("free", format_micros(shown.free_micros)),
             ("tariffs", tariffs or "none; give one with 'fsbilling account set --tariff'"),
+            *limit_rows(shown.limits),
             *((f"{each.tariff} {each.month}", usage_text(each)) for each in used),
             ("created", output.when(shown.created_us)),
         ]
@@ -165,7 +180,7 @@ def list_all(invocation: Invocation, *, as_json: bool) -> None:
 @click.argument("code")
 @pass_invocation
 def suspend(invocation: Invocation, code: str) -> None:
-    """Authorise no new call of an account; its live calls go on."""
+    """Stop all calls of an account: none starts, and the live ones end within seconds."""
     _set_suspended(invocation, code, suspended=True)
 
 
@@ -202,6 +217,8 @@ def _fields(shown: Account) -> output.Fields:
         **output.money("held", shown.held_micros),
         **output.money("free", shown.free_micros),
         "tariffs": shown.tariffs,
+        "live_calls": shown.live_calls,
+        **limit_fields(shown.limits),
         **output.moment("created", shown.created_us),
     }
 

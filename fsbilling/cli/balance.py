@@ -14,6 +14,7 @@ from fsbilling.errors import Refused
 if TYPE_CHECKING:
     from fsbilling.cli.party import KnownParty
     from fsbilling.credit.account import Account
+    from fsbilling.credit.allowance import Allowance
     from fsbilling.rating.terms import Terms
     from fsbilling.store.engine import Database
 
@@ -32,7 +33,7 @@ def command(
         with database.read() as conn:
             payer = account(conn, code)
         if callee is None:
-            verdict = _verdict_on(payer)
+            verdict = _verdict_on(payer, _allowed(database, payer))
         else:
             verdict = _verdict_on_call(invocation, database, payer, caller, callee)
     answer = {
@@ -52,10 +53,13 @@ def command(
     )
 
 
-def _verdict_on(payer: Account) -> output.Fields:
+def _verdict_on(payer: Account, allowed: Allowance) -> output.Fields:
     """Judge by the account alone: what would refuse every call that costs anything."""
-    if payer.suspended:
-        return _refused(_suspended(payer))
+    from fsbilling.billing.objection import limit_reached, out_of_credit
+
+    refused = limit_reached(payer)
+    if refused is not None:
+        return _refused(refused)
     if not payer.tariffs:
         return _refused(
             Refused(
@@ -63,8 +67,8 @@ def _verdict_on(payer: Account) -> output.Fields:
                 f"no call has a price; fsbilling account set {payer.code} --tariff outbound=NAME",
             )
         )
-    if payer.free_micros <= 0:
-        return _refused(Refused("no_credit", "no free credit; top it up"))
+    if allowed.free_micros <= 0:
+        return _refused(out_of_credit(payer, allowed))
     return {"verdict": "allowed", "reason": "", "detail": "calls its tariffs have a rate for"}
 
 
@@ -101,7 +105,16 @@ def _verdict_on_call(
     terms = terms_of(in_force, origin.party, callee_party, at_us, used.volume)
     if isinstance(terms, Refused):
         return _refused(terms)
-    return _verdict_on_terms(payer, terms, at_us, used.included_free_s)
+    allowed = _allowed(database, payer)
+    return _verdict_on_terms(payer, allowed, terms, at_us, used.included_free_s)
+
+
+def _allowed(database: Database, payer: Account) -> Allowance:
+    """Say what a call that began now might hold."""
+    from fsbilling.billing.caps import allowed_to
+
+    with database.read() as conn:
+        return allowed_to(conn, payer, now_us())
 
 
 def _not_its_number(database: Database, payer: Account, destination: KnownParty) -> Refused | None:
@@ -118,28 +131,26 @@ def _not_its_number(database: Database, payer: Account, destination: KnownParty)
 
 
 def _verdict_on_terms(
-    payer: Account, terms: Terms, at_us: int, included_free_s: int
+    payer: Account, allowed: Allowance, terms: Terms, at_us: int, included_free_s: int
 ) -> output.Fields:
     from fsbilling.billing.objection import objection
     from fsbilling.credit.slice import HORIZON_S
     from fsbilling.rating.charge import describe_price
     from fsbilling.rating.price import affordable_s
 
-    refused = objection(payer, terms, at_us, included_free_s)
+    refused = objection(payer, allowed, terms, at_us, included_free_s)
     if refused is not None:
         return _refused(refused)
+    max_call_s = payer.limits.max_call_s
+    longest_s = HORIZON_S if max_call_s is None else max_call_s
     return {
         "verdict": "allowed",
         "reason": "",
         "detail": f"{terms.tariff} version {terms.version} row {terms.rate.rate_id}, "
         f"{describe_price(terms.rate)}",
         "included_s": min(included_free_s, HORIZON_S) if terms.rate.in_package else 0,
-        "seconds": affordable_s(terms, at_us, payer.free_micros, HORIZON_S, included_free_s),
+        "seconds": affordable_s(terms, at_us, allowed.free_micros, longest_s, included_free_s),
     }
-
-
-def _suspended(payer: Account) -> Refused:
-    return Refused("suspended", f"account {payer.code} is suspended; fsbilling account resume")
 
 
 def _refused(refused: Refused) -> output.Fields:

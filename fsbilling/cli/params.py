@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 SERVICES = ("400", "outbound")
 MAX_NAME = 64
+MAX_COUNT = 1_000_000
+NO_LIMIT = -1
+"""What the word `none` means where a limit is given."""
 
 
 def parameter(name: str, read: Callable[[str], T]) -> Callable[[str], T]:
@@ -46,6 +49,17 @@ def _limit_micros(text: str) -> int:
     return micros
 
 
+def _or_none(read: Callable[[str], int]) -> Callable[[str], int]:
+    """Let a person take a limit away by the word `none`."""
+    return lambda text: NO_LIMIT if text == "none" else read(text)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_COUNT:
+        raise ValueError(f"{text!r} is not a whole number up to {MAX_COUNT}, nor none")
+    return int(text)
+
+
 def _tariff_name(text: str) -> str:
     if not 1 <= len(text) <= MAX_NAME or not text.isprintable() or " " in text:
         raise ValueError(f"a tariff's name is 1 to {MAX_NAME} characters without spaces")
@@ -68,6 +82,8 @@ def _line(text: str) -> Line:
 AMOUNT = parameter("amount", parse_micros)
 POSITIVE_AMOUNT = parameter("amount", _positive_micros)
 LIMIT = parameter("amount", _limit_micros)
+LIMIT_OR_NONE = parameter("amount", _or_none(_limit_micros))
+COUNT_OR_NONE = parameter("count", _or_none(_count))
 MOMENT = parameter("iso-time", parse_us)
 TARIFF_NAME = parameter("name", _tariff_name)
 SERVICE_TARIFF = parameter("service=name", _service_tariff)

@@ -62,6 +62,7 @@ class Hook(_Section, frozen=True, kw_only=True):
     ] = "127.0.0.1:8084"
     deadline_ms: Annotated[int, Meta(ge=100, le=10_000)] = 2000
     max_connections: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    max_cps: Annotated[int, Meta(ge=0, le=100_000)] = 0
 
     @property
     def address(self) -> tuple[str, int]:

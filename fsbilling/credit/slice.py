@@ -5,6 +5,9 @@ least one second (at the start three) and at most the configured slice. So slice
 there is plenty (few commits), and shrink towards the end: equal calls on one account run dry
 together, and what one of them holds unused when the others end is a second or two.
 
+When more calls come, a share shrinks after it was taken: then a call that holds far more than
+it would get now gives the rest back (`credit.outlook`).
+
 A package counts as credit that is used first: its seconds are held like money, and the second
 at which they end is the second at which money begins.
 """
@@ -19,6 +22,9 @@ from fsbilling.rating.terms import Terms
 
 SHARE_PARTS = 4
 """A call takes at most this part of its share at once; more parts: fairer, and more commits."""
+
+FIRST_SHARE_PARTS = 16
+"""A call that rings holds less: nobody knows how many more come before it is answered."""
 
 FIRST_S = 3
 """What a first hold pays for at least, if the credit does: the timer that the switch sets at the
@@ -58,32 +64,35 @@ def next_grant(
     slice_s: int,
     included_s: int = 0,
     included_free_s: int = 0,
+    longest_s: int | None = None,
 ) -> Grant:
     """Decide how far a call that has `granted_s` for `held_micros` and `included_s` may go on.
 
     `free_micros` is the account's credit, and `included_free_s` the package's seconds, that no
-    hold has taken; `live_calls` counts this call. The new hold never exceeds `held_micros +
-    free_micros` (DESIGN rule 1) nor `included_s + included_free_s`, and is exactly the price of
-    the new `granted_s`, the package used first.
+    hold has taken; `live_calls` counts this call; `longest_s` is how long a call may last, if
+    that is limited. The new hold never exceeds `held_micros + free_micros` (DESIGN rule 1) nor
+    `included_s + included_free_s`, and is exactly the price of the new `granted_s`, the package
+    used first.
     """
-    horizon_s = granted_s + HORIZON_S
+    limit_s = granted_s + HORIZON_S
+    if longest_s is not None:
+        limit_s = min(limit_s, longest_s)
     free_micros, calls = max(free_micros, 0), max(live_calls, 1)
     package_s = included_s + included_free_s
     budget_micros = held_micros + free_micros
-    reachable_s = affordable_s(terms, answered_us, budget_micros, horizon_s, package_s)
+    reachable_s = affordable_s(terms, answered_us, budget_micros, limit_s, package_s)
     if reachable_s <= granted_s:
         return Grant(granted_s, held_micros, included_s, 0)
     share_micros = held_micros + free_micros // calls
     share_of_package_s = included_s + included_free_s // calls
-    end_s = affordable_s(terms, answered_us, share_micros, horizon_s, share_of_package_s)
+    end_s = affordable_s(terms, answered_us, share_micros, limit_s, share_of_package_s)
     share_s = max(end_s - granted_s, 0)
-    least_s = 1 if granted_s else FIRST_S
-    wanted_s = granted_s + min(max(share_s // SHARE_PARTS, least_s), slice_s)
+    wanted_s = granted_s + min(_part(share_s, is_first=not granted_s), slice_s)
     wanted_s = min(wanted_s, reachable_s)
     # Only the package's seconds that are wanted: all of it would cover the most, and cost nothing.
     taken_s = price(terms, answered_us, wanted_s * US_PER_S, package_s).included_s
-    paid_s = covered_s(terms, answered_us, wanted_s, horizon_s, taken_s)
-    if paid_s == horizon_s:
+    paid_s = covered_s(terms, answered_us, wanted_s, limit_s, taken_s)
+    if paid_s == limit_s:
         # Nothing more to pay, however long: free, or at the maximum charge. Keep the net short.
         paid_s = wanted_s
     charge = price(terms, answered_us, paid_s * US_PER_S, taken_s)
@@ -95,6 +104,12 @@ def next_grant(
     )
 
 
+def _part(share_s: int, *, is_first: bool) -> int:
+    if is_first:
+        return max(share_s // FIRST_SHARE_PARTS, FIRST_S)
+    return max(share_s // SHARE_PARTS, 1)
+
+
 def first_grant(
     terms: Terms,
     *,
@@ -103,6 +118,7 @@ def first_grant(
     live_calls: int,
     slice_s: int,
     included_free_s: int = 0,
+    longest_s: int | None = None,
 ) -> Grant:
     """Decide what a call that starts to ring at `now_us` gets, whenever it is answered.
 
@@ -120,6 +136,7 @@ def first_grant(
             live_calls=live_calls,
             slice_s=slice_s,
             included_free_s=included_free_s,
+            longest_s=longest_s,
         )
 
     grant = granted(terms)
@@ -139,15 +156,24 @@ def first_grant(
 
 
 def can_start(
-    terms: Terms, *, answered_us: int, free_micros: int, included_free_s: int = 0
+    terms: Terms,
+    *,
+    answered_us: int,
+    free_micros: int,
+    live_calls: int = 0,
+    included_free_s: int = 0,
 ) -> bool:
     """Tell whether credit or package buys anything: a free call always may start.
 
-    Seconds that are free by grace alone do not let an account without credit place calls.
+    Seconds that are free by grace alone do not let an account without credit place calls. Beside
+    live calls, which will use up whatever is left, a new one must get a whole first hold: it
+    would end seconds before the others.
     """
     without_s = affordable_s(terms, answered_us, 0, HORIZON_S)
     credit_micros = max(free_micros, 0)
     with_credit_s = affordable_s(terms, answered_us, credit_micros, HORIZON_S, included_free_s)
+    if live_calls and with_credit_s < FIRST_S:
+        return False
     return with_credit_s > without_s or without_s == HORIZON_S
 
 

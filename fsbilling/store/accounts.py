@@ -6,15 +6,17 @@ Order of locks everywhere in the store: the account first, then its holds, then 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from fsbilling.credit.account import Account, Mode
+from fsbilling.credit.account import Account, Mode, Standing
+from fsbilling.credit.limits import Limits
 from fsbilling.errors import Refused
 from fsbilling.ledger.chain import GENESIS
 from fsbilling.money import MAX_MICROS, format_micros
+from fsbilling.store.batches import in_batches
 from fsbilling.store.insert import insert_once
 from fsbilling.store.schema import account, account_tariff, tariff
 from fsbilling.store.text import storable
@@ -34,8 +36,27 @@ _LOCK = _FIND.with_for_update(of=account)
 _CHANGE_HELD = (
     update(account)
     .where(account.c.id == bindparam("account_id"))
-    .values(held_micros=account.c.held_micros + bindparam("delta_micros"))
+    .values(
+        held_micros=account.c.held_micros + bindparam("delta_micros"),
+        live_calls=account.c.live_calls + bindparam("delta_calls"),
+    )
 )
+_REVISE = (
+    update(account)
+    .where(account.c.id == bindparam("account_id"))
+    .values(revision=account.c.revision + 1)
+)
+_STANDINGS = select(
+    account.c.id,
+    account.c.code,
+    account.c.revision,
+    account.c.suspended,
+    account.c.live_calls,
+    (account.c.balance_micros + account.c.credit_limit_micros - account.c.held_micros).label(
+        "free_micros"
+    ),
+    *(account.c[name] for name in Limits.__struct_fields__),
+).where(account.c.code.in_(bindparam("codes", expanding=True)))
 
 
 def add(
@@ -74,6 +95,10 @@ def add(
         "last_seq": 0,
         "last_hash": GENESIS,
         "created_us": at_us,
+        "revision": 0,
+        "live_calls": 0,
+        "throttle_us": 0,
+        "time_zone": Limits().time_zone,
     }
     if not insert_once(conn, account, row):
         return Refused("account_exists", f"there is an account {code} already")
@@ -98,10 +123,14 @@ def list_all(conn: Connection) -> list[Account]:
 
 
 def set_suspended(conn: Connection, code: str, suspended: bool) -> bool:  # noqa: FBT001
-    """Stop or allow new calls; False when there is no such account."""
+    """Stop all calls or allow them; False when there is no such account."""
     if not storable(code):
         return False
-    done = conn.execute(update(account).where(account.c.code == code).values(suspended=suspended))
+    done = conn.execute(
+        update(account)
+        .where(account.c.code == code)
+        .values(suspended=suspended, revision=account.c.revision + 1)
+    )
     return done.rowcount == 1
 
 
@@ -125,6 +154,7 @@ def set_credit_limit(conn: Connection, code: str, micros: int) -> Account | Refu
     conn.execute(
         update(account).where(account.c.id == found.account_id).values(credit_limit_micros=micros)
     )
+    revise(conn, found.account_id)
     return _known(conn, code)
 
 
@@ -144,12 +174,35 @@ def set_tariff(conn: Connection, code: str, service: str, name: str) -> Refused 
     return None
 
 
-def change_held(conn: Connection, account_id: int, delta_micros: int) -> None:
-    """Add to what is held (subtract, when negative).
+def change_held(
+    conn: Connection, account_id: int, delta_micros: int, *, delta_calls: int = 0
+) -> None:
+    """Add to what is held and to the live calls (subtract, when negative).
 
     Raises StoreError, by the table's own check, rather than break DESIGN rule 1.
     """
-    conn.execute(_CHANGE_HELD, {"account_id": account_id, "delta_micros": delta_micros})
+    change = {
+        "account_id": account_id,
+        "delta_micros": delta_micros,
+        "delta_calls": delta_calls,
+    }
+    conn.execute(_CHANGE_HELD, change)
+
+
+def revise(conn: Connection, account_id: int) -> None:
+    """Note a change that is not a call's own, so that every daemon tells its live calls."""
+    conn.execute(_REVISE, {"account_id": account_id})
+
+
+def set_throttle(conn: Connection, account_id: int, throttle_us: int) -> None:
+    """Note until when the account's calls per second are used up (`credit.throttle`)."""
+    conn.execute(update(account).where(account.c.id == account_id).values(throttle_us=throttle_us))
+
+
+def standings(conn: Connection, codes: Sequence[str]) -> Iterator[Standing]:
+    """How these accounts stand now: small enough to be asked every half second."""
+    for some in in_batches(codes):
+        yield from map(_standing, conn.execute(_STANDINGS, {"codes": some}))
 
 
 def unknown(code: str) -> Refused:
@@ -200,7 +253,27 @@ def _fold(rows: Iterable[Row[Any]]) -> list[Account]:
                 suspended=row.suspended,
                 tariffs={},
                 created_us=row.created_us,
+                revision=row.revision,
+                live_calls=row.live_calls,
+                throttle_us=row.throttle_us,
+                limits=_limits(row),
             )
         if row.service is not None:
             found[row.id].tariffs[row.service] = row.tariff
     return list(found.values())
+
+
+def _standing(row: Row[Any]) -> Standing:
+    return Standing(
+        account_id=row.id,
+        code=row.code,
+        revision=row.revision,
+        suspended=row.suspended,
+        live_calls=row.live_calls,
+        free_micros=row.free_micros,
+        limits=_limits(row),
+    )
+
+
+def _limits(row: Row[Any]) -> Limits:
+    return Limits(**{name: getattr(row, name) for name in Limits.__struct_fields__})

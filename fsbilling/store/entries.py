@@ -198,7 +198,11 @@ def _post_once(
         return accounts.unknown(code)
     first = _find(conn, payer.account_id, kind, ref)
     if first is None:
-        return _refuse(payer, amount_micros, ref) or post(
+        refused = _refuse(payer, amount_micros, ref)
+        if refused is not None:
+            return refused
+        accounts.revise(conn, payer.account_id)
+        return post(
             conn,
             payer.account_id,
             kind=kind,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from fsbilling.calls.call import Call
 from fsbilling.errors import StoreError
@@ -84,7 +84,7 @@ def place(conn: Connection, new: Hold) -> bool:
     }
     if not insert_once(conn, hold, row):
         return False
-    accounts.change_held(conn, new.account_id, new.amount_micros)
+    accounts.change_held(conn, new.account_id, new.amount_micros, delta_calls=1)
     _change_package(conn, new, new.included_s)
     return True
 
@@ -104,11 +104,12 @@ def renew(
     granted_s: int,
     timer_seq: int,
     seen_us: int,
-) -> None:
+) -> int:
     """Change what is set aside, and adjust account and package by the difference.
 
-    Raises StoreError when the call has no hold (any more), or when its timer is past `timer_seq`,
-    so that another daemon has it: the seconds must not be granted (DESIGN rule 2).
+    Gives the difference in money. Raises StoreError when the call has no hold (any more), or when
+    its timer is past `timer_seq`, so that another daemon has it: the seconds must not be granted
+    (DESIGN rule 2).
     """
     held = _lock(conn, switch, uuid)
     if held is None:
@@ -125,9 +126,11 @@ def renew(
         timer_seq=timer_seq,
         seen_us=seen_us,
     )
-    if amount_micros != held.amount_micros:
-        accounts.change_held(conn, held.account_id, amount_micros - held.amount_micros)
     _change_package(conn, held, included_s - held.included_s)
+    delta_micros = amount_micros - held.amount_micros
+    if delta_micros:
+        accounts.change_held(conn, held.account_id, delta_micros)
+    return delta_micros
 
 
 def answered(conn: Connection, switch: str, uuid: str, answered_us: int, seen_us: int) -> bool:
@@ -145,7 +148,7 @@ def remove(conn: Connection, switch: str, uuid: str) -> Hold | None:
     held = _lock(conn, switch, uuid)
     if held is not None:
         conn.execute(_DELETE, _key(switch, uuid))
-        accounts.change_held(conn, held.account_id, -held.amount_micros)
+        accounts.change_held(conn, held.account_id, -held.amount_micros, delta_calls=-1)
         _change_package(conn, held, -held.included_s)
     return held
 
@@ -159,12 +162,6 @@ def live(conn: Connection, *, switch: str | None = None, account: str | None = N
         payer = accounts.find(conn, account)
         query = query.where(hold.c.account_id == (payer.account_id if payer else 0))
     return [_hold(row) for row in conn.execute(query)]
-
-
-def count(conn: Connection, account_id: int) -> int:
-    """How many live calls the account pays for."""
-    query = select(func.count()).select_from(hold).where(hold.c.account_id == account_id)
-    return conn.execute(query).scalar_one()
 
 
 def _change_package(conn: Connection, held: Hold, delta_s: int) -> None:

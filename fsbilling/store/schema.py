@@ -51,6 +51,10 @@ def _int(name: str) -> Column[int]:
     return Column(name, Integer, nullable=False)
 
 
+def _optional(name: str) -> Column[int]:
+    return Column(name, BIG, nullable=True)
+
+
 def _text(name: str) -> Column[str]:
     return Column(name, Text, nullable=False)
 
@@ -120,10 +124,20 @@ account = Table(
     _big("last_seq"),
     _text("last_hash"),
     _big("created_us"),
+    _big("revision"),
+    _big("live_calls"),
+    _big("throttle_us"),
+    _optional("max_calls"),
+    _optional("max_cps"),
+    _optional("max_call_s"),
+    _optional("daily_cap_micros"),
+    _optional("monthly_cap_micros"),
+    _text("time_zone"),
     CheckConstraint("mode IN ('prepaid', 'postpaid')", name="mode"),
     # DESIGN rule 1, kept by the database itself, whatever the code above it does.
     CheckConstraint("balance_micros + credit_limit_micros - held_micros >= 0", name="no_overspend"),
     CheckConstraint("held_micros >= 0", name="held"),
+    CheckConstraint("live_calls >= 0", name="live_calls"),
     CheckConstraint(
         "credit_limit_micros >= 0 AND (mode = 'postpaid' OR credit_limit_micros = 0)",
         name="credit_limit",
@@ -136,6 +150,14 @@ account_tariff = Table(
     Column("account_id", BIG, ForeignKey("account.id"), primary_key=True),
     Column("service", Text, primary_key=True),
     Column("tariff", Text, ForeignKey("tariff.name"), nullable=False),
+)
+
+spending = Table(
+    "spending",
+    metadata,
+    Column("account_id", BIG, ForeignKey("account.id"), primary_key=True, autoincrement=False),
+    Column("period", Text, primary_key=True),
+    _big("used_micros"),
 )
 
 usage = Table(

@@ -6,11 +6,13 @@ commit: `included_held_s` is the sum of the holds', and no more is used and held
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from fsbilling.credit.usage import Usage
+from fsbilling.store.batches import in_batches
 from fsbilling.store.insert import insert_once
 from fsbilling.store.schema import hold, usage
 
@@ -20,6 +22,16 @@ _KEY = (
     & (usage.c.month == bindparam("of_month"))
 )
 _FIND = select(usage).where(_KEY)
+_FREE = select(
+    usage.c.account_id,
+    usage.c.tariff,
+    usage.c.month,
+    (usage.c.package_s - usage.c.included_s - usage.c.included_held_s).label("free_s"),
+).where(
+    usage.c.account_id.in_(bindparam("account_ids", expanding=True)),
+    usage.c.month.in_(bindparam("months", expanding=True)),
+    usage.c.package_s > 0,
+)
 _OPEN = update(usage).where(_KEY).values(package_s=bindparam("size_s"))
 _CHANGE_HELD = (
     update(usage).where(_KEY).values(included_held_s=usage.c.included_held_s + bindparam("delta_s"))
@@ -46,6 +58,18 @@ def of_account(conn: Connection, account_id: int) -> list[Usage]:
     query = select(usage).where(usage.c.account_id == account_id)
     rows = conn.execute(query.order_by(usage.c.month.desc(), usage.c.tariff))
     return [_usage(row) for row in rows]
+
+
+def included_free(
+    conn: Connection, account_ids: Iterable[int], months: Iterable[str]
+) -> dict[tuple[int, str, str], int]:
+    """What packages have left in these months, by account, tariff and month."""
+    of_months = list(months)
+    free_s: dict[tuple[int, str, str], int] = {}
+    for some_ids in in_batches(account_ids):
+        for row in conn.execute(_FREE, {"account_ids": some_ids, "months": of_months}):
+            free_s[row.account_id, row.tariff, row.month] = row.free_s
+    return free_s
 
 
 def open_package(conn: Connection, account_id: int, tariff: str, month: str, size_s: int) -> Usage:

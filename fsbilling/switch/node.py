@@ -49,6 +49,10 @@ def timer_group(call_uuid: str, seq: int) -> str:
     return f"fsbilling-{_uuid(call_uuid)}-{seq:d}"
 
 
+TIMER_0 = "api_on_answer_fsbilling"
+"""The channel variable with the command that arms timer 0: the switch runs it at the answer."""
+
+
 def first_timer(call_uuid: str, granted_s: int) -> str:
     """Give the command that arms timer 0, for the switch to run at the moment of the answer.
 

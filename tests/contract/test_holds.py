@@ -148,8 +148,8 @@ def test_live_calls_are_listed_oldest_first_by_switch_and_by_account(db, account
         assert holds.live(conn, account="acme") == [first, second]
         assert holds.live(conn, switch="sw1", account="acme") == [first]
         assert holds.live(conn, account="nobody") == []
-        assert holds.count(conn, account.account_id) == 2
-        assert holds.count(conn, other.account_id) == 1
+        assert accounts.find(conn, "acme").live_calls == 2
+        assert accounts.find(conn, "other").live_calls == 1
 
 
 def settle(conn, hold, charge_micros):

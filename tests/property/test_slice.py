@@ -4,8 +4,13 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fsbilling.calls.cdr import HungUpBy
 from fsbilling.clock import US_PER_S
+from fsbilling.credit.allowance import Allowance, allowance
+from fsbilling.credit.limits import Limits, period_start_us, periods
+from fsbilling.credit.outlook import KEPT_S, outlook
 from fsbilling.credit.slice import HORIZON_S, RING_S, can_start, first_grant, next_grant
+from fsbilling.credit.throttle import admit
 from fsbilling.rating.plan import UNLIMITED_S
 from fsbilling.rating.price import price
 from fsbilling.rating.rate import Rate
@@ -111,6 +116,71 @@ def test_a_free_call_starts_without_credit():
     assert grant_of(terms, free=0, slice_s=30).granted_s == 30
 
 
+@given(
+    TERMS,
+    st.integers(0, 50_000_000),
+    st.integers(1, 100),
+    st.integers(0, 300),
+    st.sampled_from([None, 5, 90]),
+)
+def test_what_is_given_back_leaves_the_talk_so_far_and_two_seconds_paid_for(
+    terms, free, live, talked_s, longest_s
+):
+    granted = grant_of(terms, free=50_000_000, slice_s=320)
+    seen = outlook(
+        terms,
+        answered_us=0,
+        talked_s=min(talked_s, granted.granted_s),
+        granted_s=granted.granted_s,
+        held_micros=granted.held_micros,
+        free_micros=free,
+        live_calls=live,
+        longest_s=longest_s,
+    )
+    assert seen.granted_s <= granted.granted_s
+    assert seen.granted_s >= min(talked_s + KEPT_S, granted.granted_s)
+    assert seen.held_micros <= granted.held_micros
+    assert seen.held_micros >= price(terms, 0, seen.granted_s * US_PER_S).amount_micros
+
+
+@given(st.integers(1, 50), st.lists(st.integers(0, 2_000_000), max_size=200))
+def test_in_no_second_start_more_than_twice_the_calls_and_in_the_long_run_no_more(per_s, gaps_us):
+    """A bucket of one second's calls, that fills with as many a second."""
+    full_us, now_us, admitted = 0, 1_000_000_000, []
+    for gap_us in gaps_us:
+        now_us += gap_us
+        after_us = admit(full_us, now_us, per_s)
+        if after_us is not None:
+            full_us = after_us
+            admitted.append(now_us)
+    for first, at_us in enumerate(admitted):
+        for last in range(first, len(admitted)):
+            span_us = admitted[last] - at_us
+            assert last - first + 1 <= per_s + -(-span_us * per_s // (US_PER_S - per_s)) + 1
+
+
+def test_a_clock_set_back_stops_no_calls():
+    assert admit(10_000_000, 5_000_000, 2) == 5_500_000
+
+
+def test_a_cap_bounds_what_may_be_held_and_names_itself():
+    limits = Limits(daily_cap_micros=70, monthly_cap_micros=1_000)
+    of = periods(limits, 1_795_000_000_000_000)
+    assert allowance(90, limits, of, {}) == Allowance(90, HungUpBy.CREDIT)
+    assert allowance(90, limits, of, {of.day: 50}) == Allowance(20, HungUpBy.DAILY_CAP)
+    used_micros = {of.day: 0, of.month: 995}
+    assert allowance(90, limits, of, used_micros) == Allowance(5, HungUpBy.MONTHLY_CAP)
+
+
+@given(st.integers(0, 4_000_000_000), st.sampled_from(["Asia/Shanghai", "America/New_York"]))
+def test_a_moment_is_within_the_day_and_the_month_it_counts_in(at_s, zone):
+    limits = Limits(time_zone=zone)
+    of = periods(limits, at_s * US_PER_S)
+    for period, longest_s in ((of.day, 25 * 3600), (of.month, 32 * 86_400)):
+        begun_us = period_start_us(limits, period)
+        assert begun_us <= at_s * US_PER_S < begun_us + longest_s * US_PER_S
+
+
 PACKAGED = st.builds(
     Terms,
     tariff=st.just("std"),
@@ -171,7 +241,7 @@ def test_a_package_is_taken_in_slices_not_whole():
     terms = Terms(tariff="std", version=1, rate=Rate(rate_micros_per_min=600_000))
     grant = grant_of(terms, included_free_s=6_000)
     assert (grant.granted_s, grant.included_s, grant.held_micros) == (30, 30, 0)
-    shared = grant_of(terms, included_free_s=40, live=2)
+    shared = grant_of(terms, included_free_s=160, live=2)
     assert (shared.granted_s, shared.included_s) == (5, 5)
 
 

@@ -5,6 +5,7 @@ from world import CENT_A_SECOND, SWITCH, S
 
 from fsbilling.calls.cdr import EndSource, HungUpBy
 from fsbilling.credit.account import Mode
+from fsbilling.credit.throttle import Throttle
 from fsbilling.errors import StoreError
 from fsbilling.rating.rate import Rate
 from fsbilling.sim.plan import Outcome, Service, Transfer
@@ -268,6 +269,17 @@ def test_a_400_number_reached_from_an_ivr_is_paid_for_from_there(world):
     world.run(2)
     session = world.daemon.meter.session((SWITCH, channel))
     assert session.answered_us
+
+
+def test_calls_beyond_the_daemon_s_own_rate_are_refused_as_busy_and_emergencies_pass(world):
+    world.open_for_business()
+    world.daemon.reception._throttle = Throttle(2, world.clock.now_us)
+    uuids = [world.call(talk_us=5 * S) for _ in range(4)]
+    emergency = world.call(callee="110", talk_us=5 * S)
+    world.run(2)
+    assert emergency in world.sim.channels
+    assert [uuid in world.sim.channels for uuid in uuids] == [True, True, False, False]
+    assert world.cdrs(uuids[3]) == []
 
 
 def test_a_call_refused_because_sql_was_away_has_its_cdr_when_sql_is_back(world):

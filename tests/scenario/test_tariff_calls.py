@@ -96,7 +96,7 @@ def test_an_unanswered_call_gives_the_package_back(world):
     world.open_for_business(plan=PACKAGE, credit="0")
     uuid = world.call(ring_us=20 * S, outcome="busy")
     world.run(10)
-    assert world.usage().included_held_s == 15
+    assert world.usage().included_held_s == 6
     world.run(30)
     assert world.cdr(uuid).included_s == 0
     assert_in_order(world, 0)

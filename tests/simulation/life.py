@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fsbilling import daemon as real
@@ -15,8 +16,10 @@ from fsbilling.billing.recover import Recovery
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
+from fsbilling.billing.watch import CreditWatch
 from fsbilling.clock import US_PER_S as S
 from fsbilling.config import Config
+from fsbilling.credit.throttle import Throttle
 from fsbilling.errors import FsbillingError, StoreError, SwitchError
 from fsbilling.store.engine import Database
 from fsbilling.switch.channel import Channel
@@ -70,9 +73,11 @@ class Life:
             nodes,
             plan=NumberPlan(emergency=CONFIG.numbering.emergency),
             node_of_core=lambda _core: node.name,
+            throttle=Throttle(0, node.steady_clock.now_us),
             unrecorded=Unrecorded(door),
             on_doubt=self._look_soon,
         )
+        self._watch = CreditWatch(door, self.meter)
         self._nodes = nodes
         self._recovery = Recovery(
             door,
@@ -88,6 +93,7 @@ class Life:
             self._sweep_regularly,
             self._feel_the_pulse,
             self._write_refusals,
+            self._watch_credit,
         ):
             self.process.spawn(job)
 
@@ -123,6 +129,12 @@ class Life:
         self._is_in_doubt = False
         if self._sweep():
             self._look_again()
+
+    def _watch_credit(self) -> None:
+        while True:
+            self.process.sleep(int(real.WATCH_S * S))
+            with suppress(StoreError):
+                self._watch.look()
 
     def _write_refusals(self) -> None:
         while True:

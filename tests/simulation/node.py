@@ -24,7 +24,8 @@ from .weather import Diary, Weather
 
 EVENTS = ("CHANNEL_CREATE", "CHANNEL_ANSWER", "CHANNEL_HANGUP_COMPLETE")
 MAX_LATE_US = 500_000
-_TIMER = re.compile(r"\? (\d+) : \+1\)\} fsbilling-([0-9a-f-]{36})-\d+ .*msleep\((\d+)\)")
+_TIMER = re.compile(r"\? (\d+) : \+1\)\} fsbilling-([0-9a-f-]{36})-(\d+) .*msleep\((\d+)\)")
+_REMOVED = re.compile(r"sched_del fsbilling-([0-9a-f-]{36})-(\d+)")
 
 
 class WatchedSwitch(SimSwitch):
@@ -182,9 +183,12 @@ class SimNode:
         """Run a command on the switch; what its timers promise must be paid for (rule 2)."""
         timer = _TIMER.search(command)
         if timer is not None:
-            at_us = int(timer[1]) * S + int(timer[3]) * 1_000
-            self._books.check_timer(self, timer[2], at_us)
+            at_us = int(timer[1]) * S + int(timer[4]) * 1_000
+            self._books.check_timer(self, timer[2], int(timer[3]), at_us)
         answer = self.switch.execute(command)
+        removed = _REMOVED.match(command)
+        if removed is not None:
+            self._books.drop_timer(self, removed[1], int(removed[2]))
         self.tell(f"{command} -> {answer[:40].strip()}")
         return answer
 

@@ -43,8 +43,8 @@ class Books:
         self.commits = 0
         self.answered_us: dict[tuple[str, str], int] = {}
         """From when each call is paid for, as its hold says."""
-        self.told_s: dict[tuple[str, str], int] = {}
-        """How many seconds the switch was last told of."""
+        self.told_s: dict[tuple[str, str], dict[int, int]] = {}
+        """How many seconds each timer that stands in the switch allows, by its number."""
         self.holds: dict[tuple[str, str], tuple[int, int]] = {}
         """The last hold of each call that ever had one: seconds granted, micro-units held."""
 
@@ -58,8 +58,9 @@ class Books:
         ).fetchall():
             held[account] = held.get(account, 0) + micros
             key = switch, uuid
-            if granted_s < self.told_s.get(key, 0):
-                raise RuleBrokenError(2, f"{key}: {self.told_s[key]} s told, {granted_s} s held")
+            told_s = min(self.told_s.get(key, {}).values(), default=0)
+            if granted_s < told_s:
+                raise RuleBrokenError(2, f"{key}: {told_s} s told, {granted_s} s held")
             self.answered_us[key] = answered_us
             self.holds[key] = granted_s, micros
         for account, code, micros, free_micros in run(
@@ -75,16 +76,21 @@ class Books:
         """The seconds that a committed hold pays for."""
         return self.holds.get((switch, uuid), (0, 0))[0]
 
-    def check_timer(self, node: SimNode, uuid: str, at_us: int) -> None:
+    def check_timer(self, node: SimNode, uuid: str, seq: int, at_us: int) -> None:
         """A timer is never later than the paid seconds (rounded up to a millisecond)."""
         leg = node.switch.legs.get(uuid)
         if leg is None or not leg.answered_us:
             return
         granted_s = self.granted_s(node.name, uuid)
-        paid_until_us = self.pays_from_us(node, leg) + granted_s * S
+        from_us = self.pays_from_us(node, leg)
+        paid_until_us = from_us + granted_s * S
         if at_us > paid_until_us + 1_000:
             raise RuleBrokenError(2, f"{uuid}: a timer {at_us - paid_until_us} us unpaid")
-        self.told_s[node.name, uuid] = granted_s
+        self.told_s.setdefault((node.name, uuid), {})[seq] = (at_us - from_us) // S
+
+    def drop_timer(self, node: SimNode, uuid: str, seq: int) -> None:
+        """The earliest timer that still stands is the one that counts."""
+        self.told_s.get((node.name, uuid), {}).pop(seq, None)
 
     def pays_from_us(self, node: SimNode, leg: SimChannel) -> int:
         """When the granted seconds begin: at the answer; a dialler's call, maybe later."""

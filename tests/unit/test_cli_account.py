@@ -147,3 +147,27 @@ def test_wrong_usage_is_one_line_and_changes_nothing(acme, words):
 )
 def test_a_refusal_is_one_line_and_changes_nothing(acme, words):
     acme.refused("account", *words)
+
+
+def test_limits_are_set_shown_and_taken_away(acme):
+    said = acme.do("account", "set", "acme", "--max-calls", "30", "--daily-cap", "500")
+    assert said == "changed account acme: max calls 30, daily cap 500.00\n"
+    shown = acme.json("account", "show", "acme")
+    assert (shown["max_calls"], shown["max_cps"], shown["daily_cap"]) == (30, None, "500.00")
+    assert shown["monthly_cap_micros"] is None
+    assert "max calls" in acme.do("account", "show", "acme")
+    acme.do("account", "set", "acme", "--max-calls", "none", "--daily-cap", "none")
+    shown = acme.json("account", "show", "acme")
+    assert (shown["max_calls"], shown["daily_cap_micros"]) == (None, None)
+    assert "max calls" not in acme.do("account", "show", "acme")
+
+
+@pytest.mark.parametrize(
+    "words", [("--max-calls", "-1"), ("--max-cps", "2.5"), ("--daily-cap", "-1")]
+)
+def test_a_limit_that_is_none_is_a_wrong_word(acme, words):
+    acme.misused("account", "set", "acme", *words)
+
+
+def test_a_time_zone_that_does_not_exist_is_refused(acme):
+    assert "Asia/Nowhere" in acme.refused("account", "set", "acme", "--time-zone", "Asia/Nowhere")

@@ -80,3 +80,27 @@ def test_an_unknown_account_is_refused(acme):
 
 def test_no_account_is_misuse(acme):
     acme.misused("balance")
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("--max-calls", "too_many_calls"),
+        ("--daily-cap", "daily_cap"),
+        ("--monthly-cap", "monthly_cap"),
+    ],
+)
+def test_a_limit_is_told_as_the_reason(acme, option, reason):
+    acme.do("account", "set", "acme", option, "0")
+    assert _reason(acme, "acme") == reason
+    assert _reason(acme, "acme", "--callee", "13800138000") == reason
+
+
+def test_a_cap_bounds_how_long_a_call_could_last(acme):
+    acme.do("account", "set", "acme", "--daily-cap", "1")
+    assert acme.json("balance", "acme", "--callee", "13800138000")["seconds"] == 100
+
+
+def test_the_greatest_length_bounds_how_long_a_call_could_last(acme):
+    acme.do("account", "set", "acme", "--max-call-s", "60")
+    assert acme.json("balance", "acme", "--callee", "13800138000")["seconds"] == 60

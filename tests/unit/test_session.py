@@ -117,7 +117,7 @@ def test_without_credit_the_call_looks_once_more_and_is_then_cut_inside_its_last
     session, commands = renewed(session, ANSWER + 13_400_000, 15, 0)
     assert commands == [do.WakeAt(ANSWER + 14_900_000)]
     session, commands = step(session, on.Woken(ANSWER + 14_900_000))
-    assert commands == [do.Cut(A_LEG), do.WakeAt(ANSWER + 15_900_000)]
+    assert commands == [do.Cut(A_LEG, HungUpBy.CREDIT), do.WakeAt(ANSWER + 15_900_000)]
     session, commands = step(session, hung_up(ANSWER + 14_910_000, by=HungUpBy.SWITCH))
     assert kinds(commands) == [do.RemoveTimer, do.Settle]
     assert session.ending.by is HungUpBy.CREDIT
@@ -126,7 +126,7 @@ def test_without_credit_the_call_looks_once_more_and_is_then_cut_inside_its_last
 def test_a_cut_is_repeated_until_the_switch_confirms_it():
     session = step(talking(), on.Woken(ANSWER + 15 * S))[0]
     _, commands = step(session, on.Woken(ANSWER + 16 * S))
-    assert commands[0] == do.Cut(A_LEG)
+    assert commands[0] == do.Cut(A_LEG, HungUpBy.CREDIT)
 
 
 def test_a_top_up_before_the_cut_lets_the_call_go_on():
@@ -246,7 +246,7 @@ def test_who_refers_while_the_consult_call_rings_pays_from_the_carrier_leg_s_ans
 def test_after_a_transfer_the_cut_reaches_the_carrier_leg():
     session = step(transferred()[0], on.LegLives(B_LEG, ANSWER + 9 * S))[0]
     _, commands = step(session, on.Woken(ANSWER + 60 * S))
-    assert commands[0] == do.Cut(B_LEG)
+    assert commands[0] == do.Cut(B_LEG, HungUpBy.CREDIT)
 
 
 def test_a_carrier_leg_that_ended_with_the_paying_leg_ends_the_billing():
@@ -273,14 +273,14 @@ def test_a_leg_nobody_knows_about_is_asked_for_again_and_cut_when_the_paid_secon
     session, commands = step(session, on.LegLives(B_LEG, over_us))
     assert commands == [do.WakeAt(over_us)]
     _, commands = step(session, on.Woken(over_us))
-    assert commands[0] == do.Cut(B_LEG)
+    assert commands[0] == do.Cut(B_LEG, HungUpBy.CREDIT)
 
 
 def test_a_call_taken_up_again_sets_a_new_timer_before_removing_what_may_stand():
     session = msgspec.structs.replace(talking(), timer_seq=7)
     session, commands = resume(session, ANSWER + 5 * S)
     assert commands == [
-        do.MoveTimer(ANSWER + 15 * S, 8, (7, 6)),
+        do.MoveTimer(ANSWER + 15 * S, 9, (8, 7, 6)),
         do.WakeAt(ANSWER + 5 * S),
     ]
 
@@ -293,3 +293,96 @@ def test_a_ringing_call_taken_up_again_waits_for_its_answer():
 def test_the_source_of_an_end_is_kept():
     session, _ = step(talking(), hung_up(ANSWER + 9 * S, source=EndSource.WITNESS))
     assert session.ending.source is EndSource.WITNESS
+
+
+def test_little_credit_is_renewed_later_so_that_calls_hold_less_ahead_of_each_other():
+    quiet = msgspec.structs.replace(PACE, warn_before_us=0)
+    for reserve_s, due_s in ((600, 42), (10, 43)):
+        _, commands = renewed(talking(pace=quiet), ANSWER + 12 * S, 45, reserve_s)
+        assert commands[-1] == do.WakeAt(ANSWER + due_s * S)
+
+
+def changed(session, now_us, *, granted_s, reserve_s, **more):
+    reckoned = {"before_s": session.granted_s, "held_micros": granted_s * 10_000}
+    event = on.CreditChanged(
+        now_us=now_us, granted_s=granted_s, reserve_s=reserve_s, **(reckoned | more)
+    )
+    return step(session, event)
+
+
+def test_a_top_up_takes_the_warning_back_and_it_comes_again_when_due():
+    session = renewed(talking(), ANSWER + 12 * S, 30, 5)[0]
+    assert session.warned
+    session, commands = changed(session, ANSWER + 20 * S, granted_s=30, reserve_s=60)
+    assert not session.warned
+    assert commands == [do.WakeAt(ANSWER + 27 * S)]
+    session, commands = renewed(session, ANSWER + 62 * S, 65, 25)
+    assert do.Warn() in commands
+
+
+def test_a_call_without_credit_asks_again_as_soon_as_there_is_some():
+    dry = renewed(talking(reserve_s=0), ANSWER + 12 * S, 15, 0)[0]
+    assert changed(dry, ANSWER + 12 * S, granted_s=15, reserve_s=9)[1] == [do.Renew()]
+    assert do.Renew() not in changed(dry, ANSWER + 12 * S, granted_s=15, reserve_s=0)[1]
+
+
+def test_the_warning_comes_at_once_when_credit_is_taken_away():
+    session = renewed(talking(), ANSWER + 12 * S, 45, 600)[0]
+    _, commands = changed(session, ANSWER + 20 * S, granted_s=45, reserve_s=0)
+    assert commands[0] == do.Warn()
+
+
+def test_a_hold_is_given_back_by_an_earlier_timer_first():
+    """Rules 2 and 3: the session keeps the old end until the smaller hold is committed."""
+    session, commands = changed(
+        renewed(talking(), ANSWER + 12 * S, 45, 600)[0],
+        ANSWER + 13 * S,
+        granted_s=16,
+        reserve_s=1,
+    )
+    assert commands == [do.GiveBack(16, 160_000, 0, ANSWER + 16 * S, 2)]
+    assert (session.granted_s, session.timer_seq) == (45, 1)
+    session, commands = step(session, on.GaveBack(ANSWER + 13 * S, 16, 160_000))
+    assert commands[:2] == [do.RemoveTimer(1), do.RemoveTimer(0)]
+    assert (session.granted_s, session.held_micros, session.timer_seq) == (16, 160_000, 2)
+
+
+def test_nothing_is_given_back_before_the_switch_has_set_its_own_timer():
+    session, commands = changed(talking(), ANSWER + 200_000, granted_s=3, reserve_s=0)
+    assert do.GiveBack not in kinds(commands)
+    assert session.granted_s == 15
+
+
+def test_a_timer_that_may_not_stand_is_removed_and_the_hold_stays():
+    before = renewed(talking(), ANSWER + 12 * S, 45, 600)[0]
+    session, commands = step(before, on.NotGivenBack())
+    assert (session, commands) == (before, [do.RemoveTimer(2)])
+
+
+@pytest.mark.parametrize("call", [ringing(), talking()])
+def test_a_suspended_account_s_calls_end_by_the_operator(call):
+    session, commands = step(call, on.Suspended())
+    assert commands == [do.Cut(A_LEG, HungUpBy.OPERATOR)]
+    session, _ = step(session, hung_up(ANSWER + 9 * S, by=HungUpBy.SWITCH))
+    assert session.ending.by is HungUpBy.OPERATOR
+
+
+def test_a_call_that_ends_by_a_cap_says_so():
+    bound = on.Renewed(ANSWER + 12 * S, 15, 150_000, 0, bound=HungUpBy.DAILY_CAP)
+    session = step(step(talking(), bound)[0], on.Woken(ANSWER + 14_900_000))[0]
+    session, _ = step(session, hung_up(ANSWER + 14_910_000, by=HungUpBy.SWITCH))
+    assert session.ending.by is HungUpBy.DAILY_CAP
+
+
+def test_what_was_reckoned_before_a_renewal_gives_nothing_back_after_it():
+    """Seed 41 of the simulation: the renewal stood in the call's mailbox before the news."""
+    session = renewed(talking(), ANSWER + 12 * S, 45, 600)[0]
+    stale = changed(session, ANSWER + 13 * S, granted_s=15, reserve_s=0, before_s=15)
+    assert stale == (session, [])
+
+
+def test_credit_that_comes_in_the_last_second_is_too_late():
+    """Seed 5353 of the simulation: a timer in its last second fires though it was replaced."""
+    dry = renewed(talking(reserve_s=0), ANSWER + 12 * S, 15, 0)[0]
+    assert do.Renew() in changed(dry, ANSWER + 13_500_000, granted_s=15, reserve_s=9)[1]
+    assert do.Renew() not in changed(dry, ANSWER + 13_500_001, granted_s=15, reserve_s=9)[1]

@@ -1,0 +1,49 @@
+"""Daily and monthly caps at work, under the account's lock: what is left, and what was used."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection
+
+from fsbilling.credit.account import Account
+from fsbilling.credit.allowance import Allowance, allowance
+from fsbilling.credit.limits import Periods, periods
+from fsbilling.store import spending
+
+UNCOUNTED = Periods("", "")
+
+
+def allowed_to(conn: Connection, account: Account, created_us: int) -> Allowance:
+    """Say what a call that began at `created_us` may still hold; SQL is asked only for caps."""
+    limits = account.limits
+    if not limits.is_capped:
+        return allowance(account.free_micros, limits, UNCOUNTED, {})
+    of = periods(limits, created_us)
+    return allowance(account.free_micros, limits, of, spending.used(conn, account.account_id, of))
+
+
+def count_new(conn: Connection, account: Account, created_us: int) -> None:
+    """Begin to count the day and the month that a new call begins in."""
+    if account.limits.is_capped:
+        spending.open_periods(conn, account.account_id, periods(account.limits, created_us))
+
+
+def spend(conn: Connection, account: Account, created_us: int, delta_micros: int) -> None:
+    """Count what a call that began at `created_us` holds or costs more now (or less)."""
+    if delta_micros and account.limits.is_capped:
+        of = periods(account.limits, created_us)
+        spending.add(conn, account.account_id, (of.day, of.month), delta_micros)
+
+
+def month_allows(conn: Connection, account: Account, created_us: int) -> int:
+    """Say what the month of a call that began then may still be charged, whatever its days may."""
+    limits = msgspec.structs.replace(account.limits, daily_cap_micros=None)
+    of_month = msgspec.structs.replace(account, limits=limits)
+    return max(allowed_to(conn, of_month, created_us).free_micros, 0)
+
+
+def spend_in_month(conn: Connection, account: Account, created_us: int, delta_micros: int) -> None:
+    """Count what all calls of the month together cost more now (or less)."""
+    if delta_micros and account.limits.is_capped:
+        month = periods(account.limits, created_us).month
+        spending.add(conn, account.account_id, (month,), delta_micros)

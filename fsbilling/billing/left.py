@@ -1,0 +1,57 @@
+"""What credit, caps and packages leave for live calls at one moment: nothing is locked or taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection
+
+from fsbilling.billing.caps import UNCOUNTED
+from fsbilling.calls.session import Session
+from fsbilling.credit.account import Standing
+from fsbilling.credit.allowance import allowance
+from fsbilling.credit.limits import Periods, periods
+from fsbilling.store import spending, usages
+
+
+class Left:
+    """What is left, by account: of packages by tariff and month, of caps by day and month."""
+
+    def __init__(
+        self,
+        packages_s: Mapping[tuple[int, str, str], int],
+        used_micros: Mapping[int, Mapping[str, int]],
+    ) -> None:
+        self._packages_s = packages_s
+        self._used_micros = used_micros
+
+    @classmethod
+    def of(cls, conn: Connection, looks: Iterable[tuple[Session, Standing]]) -> Left:
+        """Ask SQL for all that these calls may use; for nothing when there are none."""
+        months: set[str] = set()
+        account_ids: set[int] = set()
+        capped: dict[int, set[str]] = {}
+        for session, standing in looks:
+            months.add(session.call.month)
+            account_ids.add(standing.account_id)
+            if standing.limits.is_capped:
+                of = _periods(session, standing)
+                capped.setdefault(standing.account_id, set()).update((of.day, of.month))
+        return cls(usages.included_free(conn, account_ids, months), spending.used_by(conn, capped))
+
+    def free_micros(self, session: Session, standing: Standing) -> int:
+        """Give the credit that no hold has taken, or what the account's caps leave of it."""
+        used_micros = self._used_micros.get(standing.account_id, {})
+        of = _periods(session, standing)
+        return allowance(standing.free_micros, standing.limits, of, used_micros).free_micros
+
+    def included_free_s(self, session: Session, standing: Standing) -> int:
+        """Give the seconds of the call's package that no hold has taken."""
+        key = standing.account_id, session.terms.tariff, session.call.month
+        return self._packages_s.get(key, 0)
+
+
+def _periods(session: Session, standing: Standing) -> Periods:
+    if not standing.limits.is_capped:
+        return UNCOUNTED
+    return periods(standing.limits, session.call.created_us)

@@ -1,0 +1,121 @@
+"""Tell live calls what other hands did to their account: pay in, take out, suspend, call more.
+
+Every daemon asks for the accounts of its own live calls twice a second, by one query, and for
+what is left of caps and packages only where a call may have to do something. That is what makes
+a top-up reach a call on whichever daemon it lives, with nothing between the daemons but SQL.
+"""
+
+from __future__ import annotations
+
+from fsbilling.billing.left import Left
+from fsbilling.billing.meter import Meter
+from fsbilling.calls.event import CreditChanged, Suspended
+from fsbilling.calls.session import Phase, Session
+from fsbilling.clock import US_PER_S
+from fsbilling.credit.account import Standing
+from fsbilling.credit.outlook import outlook, outlook_of_ringing
+from fsbilling.credit.slice import Grant
+from fsbilling.store import accounts
+from fsbilling.store.engine import Database
+
+PLENTY_S = 240
+"""A call whose share of the credit lasts longer is not looked at until something changes."""
+
+
+class CreditWatch:
+    """Looks after the accounts of this daemon's live calls."""
+
+    def __init__(self, db: Database, meter: Meter) -> None:
+        self._db = db
+        self._meter = meter
+        self._seen: dict[str, Standing] = {}
+
+    def look(self) -> None:
+        """Compare each account with what it was, and tell the calls that it matters to.
+
+        Raises StoreError; then nothing was told.
+        """
+        live: dict[str, list[Session]] = {}
+        for session in self._meter.sessions():
+            live.setdefault(session.call.account, []).append(session)
+        with self._db.read() as conn:
+            standings = list(accounts.standings(conn, list(live)))
+            changed = {standing.code for standing in standings if self._has_changed(standing)}
+            looks = [
+                (session, standing)
+                for standing in standings
+                for session in live[standing.code]
+                if standing.code in changed or standing.suspended or session.reserve_s < PLENTY_S
+            ]
+            left = Left.of(conn, looks)
+        missed = {
+            standing.code for session, standing in looks if not self._tell(session, standing, left)
+        }
+        for standing in standings:
+            if standing.code in changed - missed or standing.code not in self._seen:
+                self._seen[standing.code] = standing
+        for code in self._seen.keys() - live.keys():
+            del self._seen[code]
+
+    def _has_changed(self, standing: Standing) -> bool:
+        """Tell whether other hands changed it, or its calls' shares are half of what they were."""
+        before = self._seen.get(standing.code, standing)
+        return (
+            self._is_other(standing)
+            or 2 * _share_micros(standing) < _share_micros(before)
+            or standing.live_calls > 2 * before.live_calls
+        )
+
+    def _is_other(self, standing: Standing) -> bool:
+        before = self._seen.get(standing.code, standing)
+        return standing.revision != before.revision
+
+    def _tell(self, session: Session, standing: Standing, left: Left) -> bool:
+        """Let a call know when it should do something; False when it is busy: tell it later."""
+        key = session.call.switch, session.call.uuid
+        if self._meter.is_busy(key):
+            return False
+        event = Suspended() if standing.suspended else self._news(session, standing, left)
+        if event is not None:
+            self._meter.post(key, event)
+        return True
+
+    def _news(self, session: Session, standing: Standing, left: Left) -> CreditChanged | None:
+        """Say what a call should do now; None when the rest is for its next renewal."""
+        if session.phase not in (Phase.RINGING, Phase.TALKING):
+            return None
+        now_us = self._meter.now_us(session.call.switch)
+        seen = _outlook(session, standing, left, now_us)
+        gives_back = seen.granted_s < session.granted_s
+        if not (self._is_other(standing) or gives_back or (session.dry and seen.reserve_s)):
+            return None
+        return CreditChanged(
+            now_us=now_us,
+            before_s=session.granted_s,
+            granted_s=seen.granted_s,
+            held_micros=seen.held_micros,
+            included_s=seen.included_s,
+            reserve_s=seen.reserve_s,
+        )
+
+
+def _outlook(session: Session, standing: Standing, left: Left, now_us: int) -> Grant:
+    rings = session.phase is Phase.RINGING
+    talked_us = 0 if rings else max(now_us - session.answered_us, 0)
+    look = outlook_of_ringing if rings else outlook
+    return look(
+        session.terms,
+        answered_us=now_us if rings else session.answered_us,
+        talked_s=-(-talked_us // US_PER_S),
+        granted_s=session.granted_s,
+        held_micros=session.held_micros,
+        free_micros=left.free_micros(session, standing),
+        live_calls=standing.live_calls,
+        included_s=session.included_s,
+        included_free_s=left.included_free_s(session, standing),
+        longest_s=standing.limits.max_call_s,
+    )
+
+
+def _share_micros(standing: Standing) -> int:
+    return max(standing.free_micros, 0) // max(standing.live_calls, 1)

@@ -16,6 +16,7 @@ from simulation.memory.books import MemoryDatabase
 from store_samples import NOW_US, a_cdr, a_hold, a_refused_cdr
 
 from fsbilling.credit.account import Mode
+from fsbilling.credit.limits import Periods
 from fsbilling.errors import Refused, StoreError
 from fsbilling.ledger.chain import FaultKind
 from fsbilling.ledger.entry import EntryKind
@@ -130,7 +131,7 @@ def draw_step(draw):
         "answered": lambda s, c: s.holds.answered(c, *key, at_us, at_us + 1),
         "follow": lambda s, c: s.holds.follow(c, *key, "leg", at_us),
         "remove": lambda s, c: s.holds.remove(c, *key),
-        "live": lambda s, c: (s.holds.live(c, account=code), s.holds.count(c, account_id)),
+        "live": lambda s, c: s.holds.live(c, account=code),
         "package": locked(lambda s, c: s.usages.open_package(c, account_id, "std", month, seconds)),
         "count": locked(
             lambda s, c: s.usages.count_call(
@@ -142,6 +143,14 @@ def draw_step(draw):
         "month": lambda s, c: sorted(
             s.cdrs.settled(c, account=code, tariff="std", month=month), key=repr
         ),
+        "standings": lambda s, c: sorted(s.accounts.standings(c, [code, "nobody"]), key=repr),
+        "throttle": lambda s, c: s.accounts.set_throttle(c, account_id, micros),
+        "left": lambda s, c: s.usages.included_free(c, [account_id], [month]),
+        "period": locked(
+            lambda s, c: s.spending.open_periods(c, account_id, Periods("2026-11-21", month))
+        ),
+        "spend": locked(lambda s, c: s.spending.add(c, account_id, [month], micros)),
+        "spent": lambda s, c: s.spending.used_by(c, {account_id: [month]}),
         "lines": lambda s, c: s.directory.lines_among(c, [("user", "acme"), ("ip", "1")]),
         "line": lambda s, c: s.directory.add_line(c, "user", code, "nobody"),
     }

@@ -64,8 +64,12 @@ class Audit:
     def _check_shrunk(self, key: CallKey, hold: Hold) -> None:
         """Seconds that were granted are taken back only once a timer stands that ends them."""
         switch = self.switches[key[0]]
-        if any(not leg.ended_us for leg in switch.calls[key[1]]):
-            paid_until_us = hold.answered_us + hold.granted_s * S
+        leg = switch.legs[key[1]]
+        if not leg.answered_us:
+            if leg.granted_s > hold.granted_s and not leg.ended_us:
+                raise RuleBrokenError(2, f"{key}: the switch will grant {leg.granted_s} s: {hold}")
+        elif any(not each.ended_us for each in switch.calls[key[1]]):
+            paid_until_us = leg.answered_us + hold.granted_s * S
             if switch.ends_us(key[1]) > paid_until_us + 1_000:
                 raise RuleBrokenError(2, f"{key}: shrunk before its timer is: {hold}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -16,8 +17,10 @@ from fsbilling.billing.recover import Recovery
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
+from fsbilling.billing.watch import CreditWatch
 from fsbilling.calls.event import Event
 from fsbilling.clock import US_PER_S as S
+from fsbilling.credit.throttle import Throttle
 from fsbilling.errors import FsbillingError, Refused, StoreError, SwitchError
 from fsbilling.numbering.region_table import RegionTable
 from fsbilling.switch.witness import Witness
@@ -84,9 +87,11 @@ class CoreLife:
             nodes,
             plan=NumberPlan(),
             node_of_core=lambda _core: name,
+            throttle=Throttle(0, steady_clock.now_us),
             unrecorded=self._unrecorded,
             on_doubt=lambda _switch: self._look_soon(),
         )
+        self._watch = CreditWatch(door, self.meter)
         self._recovery = Recovery(
             door,
             self.meter,
@@ -100,6 +105,7 @@ class CoreLife:
             self._sweep_regularly,
             self._feel_pulse,
             self._write_refusals,
+            self._watch_credit,
         ):
             self.process.spawn(job)
 
@@ -181,6 +187,12 @@ class CoreLife:
                 self._unrecorded.write()
             except StoreError:
                 continue
+
+    def _watch_credit(self) -> None:
+        while True:
+            self.process.sleep(int(real.WATCH_S * S))
+            with suppress(StoreError):
+                self._watch.look()
 
     def _wake_calls(self) -> None:
         idle_us = round(real.IDLE_S * S)

@@ -10,6 +10,7 @@ from fsbilling.calls.event import Answered, Event, HungUp
 from fsbilling.clock import US_PER_S as S
 from fsbilling.errors import SwitchError, SwitchTimeout
 from fsbilling.switch.channel import Channel
+from fsbilling.switch.node import TIMER_0, first_timer
 
 from ..doors import API_TIMEOUT_US, Fate
 from .switch import CoreSwitch, Leg
@@ -47,6 +48,8 @@ def channel_of(leg: Leg, now_us: int) -> Channel:
         "variable_fsbilling_account": leg.account,
         "variable_fsbilling_call": leg.call_uuid,
     }
+    if leg.granted_s:
+        headers[f"variable_{TIMER_0}"] = first_timer(leg.call_uuid, leg.granted_s)
     if leg.transferred:
         headers["variable_transfer_to"] = "blind"
     return Channel(headers)
@@ -131,6 +134,8 @@ class CoreNode:
             leg = self._switch.live.get(uuid)
             if leg is not None:
                 leg.account = variables.get("fsbilling_account", leg.account)
+                if TIMER_0 in variables:
+                    leg.granted_s = int(variables[TIMER_0].split()[1])
             return leg is not None
 
         return self._ask("mark", write)

@@ -19,11 +19,11 @@ from types import ModuleType
 import fsbilling.billing
 from fsbilling import store
 
-from . import accounts, cdrs, directory, entries, holds, tariffs, usages
+from . import accounts, cdrs, directory, entries, holds, spending, tariffs, usages
 
 TWINS: dict[ModuleType, ModuleType] = {
     importlib.import_module(f"{store.__name__}.{twin.__name__.rpartition('.')[2]}"): twin
-    for twin in (accounts, cdrs, directory, entries, holds, tariffs, usages)
+    for twin in (accounts, cdrs, directory, entries, holds, spending, tariffs, usages)
 }
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from fsbilling.credit.account import Account, Mode
+from fsbilling.credit.account import Account, Mode, Standing
 from fsbilling.errors import Refused
 from fsbilling.store.accounts import unknown
 
@@ -60,7 +60,7 @@ def list_all(conn: Transaction) -> list[Account]:
 def set_suspended(conn: Transaction, code: str, suspended: bool) -> bool:
     account = conn.books.accounts.get(code)
     if account is not None:
-        conn.put(conn.books.accounts, code, replace(account, suspended=suspended))
+        keep(conn, replace(account, suspended=suspended, revision=account.revision + 1))
     return account is not None
 
 
@@ -70,13 +70,38 @@ def set_credit_limit(conn: Transaction, code: str, micros: int) -> Account | Ref
         return unknown(code)
     if micros < account.held_micros - account.balance_micros:
         return Refused("limit_in_use")
-    return keep(conn, replace(account, credit_limit_micros=micros))
+    return keep(conn, replace(account, credit_limit_micros=micros, revision=account.revision + 1))
 
 
-def change_held(conn: Transaction, account_id: int, delta_micros: int) -> None:
+def change_held(
+    conn: Transaction, account_id: int, delta_micros: int, *, delta_calls: int = 0
+) -> None:
     conn.need_lock(account_id)
-    account = conn.books.accounts[conn.books.codes[account_id]]
-    keep(conn, replace(account, held_micros=account.held_micros + delta_micros))
+    account = _numbered(conn, account_id)
+    changed = replace(
+        account,
+        held_micros=account.held_micros + delta_micros,
+        live_calls=account.live_calls + delta_calls,
+    )
+    keep(conn, changed)
+
+
+def revise(conn: Transaction, account_id: int) -> None:
+    account = _numbered(conn, account_id)
+    keep(conn, replace(account, revision=account.revision + 1))
+
+
+def set_throttle(conn: Transaction, account_id: int, throttle_us: int) -> None:
+    keep(conn, replace(_numbered(conn, account_id), throttle_us=throttle_us))
+
+
+def standings(conn: Transaction, codes: Sequence[str]) -> Iterator[Standing]:
+    for account in filter(None, map(conn.books.accounts.get, codes)):
+        yield Standing(**{name: getattr(account, name) for name in Standing.__struct_fields__})
+
+
+def _numbered(conn: Transaction, account_id: int) -> Account:
+    return conn.books.accounts[conn.books.codes[account_id]]
 
 
 def keep(conn: Transaction, account: Account) -> Account:

@@ -30,8 +30,7 @@ class Books:
         self.codes: dict[int, str] = {}
         self.usages: dict[tuple[int, str, str], Usage] = {}
         self.holds: dict[CallKey, Hold] = {}
-        self.live_calls: dict[int, int] = {}
-        """How many holds each account has."""
+        self.spending: dict[tuple[int, str], int] = {}
         self.entries: dict[tuple[int, int], Entry] = {}
         self.last_entry: dict[int, Entry] = {}
         self.asked_for: dict[tuple[int, str, str], Entry] = {}

@@ -123,6 +123,7 @@ def _post_once(
         return first if first.amount_micros == amount_micros else Refused("ref_used")
     if payer.free_micros + amount_micros < 0:
         return Refused("no_credit")
+    accounts.revise(conn, payer.account_id)
     return post(
         conn,
         payer.account_id,

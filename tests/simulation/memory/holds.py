@@ -16,8 +16,7 @@ def place(conn: Transaction, new: Hold) -> bool:
     if key in conn.books.holds:
         return False
     _keep(conn, new)
-    _count(conn, new, 1)
-    accounts.change_held(conn, new.account_id, new.amount_micros)
+    accounts.change_held(conn, new.account_id, new.amount_micros, delta_calls=1)
     _change_package(conn, new, new.included_s)
     return True
 
@@ -36,7 +35,7 @@ def renew(
     granted_s: int,
     timer_seq: int,
     seen_us: int,
-) -> None:
+) -> int:
     held = _lock(conn, switch, uuid)
     if held is None:
         raise StoreError(f"call {uuid} on {switch} has no hold to renew")
@@ -51,9 +50,11 @@ def renew(
         seen_us=seen_us,
     )
     _keep(conn, renewed)
-    if amount_micros != held.amount_micros:
-        accounts.change_held(conn, held.account_id, amount_micros - held.amount_micros)
+    delta_micros = amount_micros - held.amount_micros
+    if delta_micros:
+        accounts.change_held(conn, held.account_id, delta_micros)
     _change_package(conn, held, included_s - held.included_s)
+    return delta_micros
 
 
 def answered(conn: Transaction, switch: str, uuid: str, answered_us: int, seen_us: int) -> bool:
@@ -74,8 +75,7 @@ def remove(conn: Transaction, switch: str, uuid: str) -> Hold | None:
     held = _lock(conn, switch, uuid)
     if held is not None:
         conn.drop(conn.books.holds, (switch, uuid))
-        _count(conn, held, -1)
-        accounts.change_held(conn, held.account_id, -held.amount_micros)
+        accounts.change_held(conn, held.account_id, -held.amount_micros, delta_calls=-1)
         _change_package(conn, held, -held.included_s)
     return held
 
@@ -89,10 +89,6 @@ def live(conn: Transaction, *, switch: str | None = None, account: str | None = 
     return sorted(found, key=lambda hold: (hold.authorised_us, hold.call.uuid))
 
 
-def count(conn: Transaction, account_id: int) -> int:
-    return conn.books.live_calls.get(account_id, 0)
-
-
 def _lock(conn: Transaction, switch: str, uuid: str) -> Hold | None:
     held = find(conn, switch, uuid)
     if held is not None:
@@ -104,10 +100,6 @@ def _keep(conn: Transaction, hold: Hold) -> None:
     check(hold.amount_micros >= 0, "amount")
     check(hold.included_s >= 0, "included")
     conn.put(conn.books.holds, (hold.call.switch, hold.call.uuid), hold)
-
-
-def _count(conn: Transaction, hold: Hold, more: int) -> None:
-    conn.put(conn.books.live_calls, hold.account_id, count(conn, hold.account_id) + more)
 
 
 def _change_package(conn: Transaction, held: Hold, delta_s: int) -> None:

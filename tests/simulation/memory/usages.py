@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from fsbilling.credit.usage import Usage
@@ -12,6 +14,17 @@ from .books import Transaction, check
 def find(conn: Transaction, account_id: int, tariff: str, month: str) -> Usage:
     used = conn.books.usages.get((account_id, tariff, month))
     return Usage(tariff=tariff, month=month) if used is None else used
+
+
+def included_free(
+    conn: Transaction, account_ids: Iterable[int], months: Iterable[str]
+) -> dict[tuple[int, str, str], int]:
+    of, within = set(account_ids), set(months)
+    return {
+        key: used.included_free_s
+        for key, used in conn.books.usages.items()
+        if key[0] in of and key[2] in within and used.package_s > 0
+    }
 
 
 def open_package(conn: Transaction, account_id: int, tariff: str, month: str, size_s: int) -> Usage:

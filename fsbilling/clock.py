@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 US_PER_S = 1_000_000
+US_PER_QUARTER_H = 900 * US_PER_S
 
 FIRST_YEAR, LAST_YEAR = 1971, 9998
 """What people may name: any time zone can write these, and its neighbours' days too."""
@@ -55,7 +57,13 @@ def format_us(at_us: int) -> str:
 
 def local_month(at_us: int, zone: str) -> str:
     """Write the month of a moment, such as `2026-11`, in a time zone (an IANA name)."""
-    moment = datetime.fromtimestamp(at_us // US_PER_S, tz=UTC)
+    return _month_of_quarter(at_us // US_PER_QUARTER_H, zone)
+
+
+@lru_cache(maxsize=256)
+def _month_of_quarter(quarter_h: int, zone: str) -> str:
+    """Every call asks for its month; no zone's month begins within a quarter of a UTC hour."""
+    moment = datetime.fromtimestamp(quarter_h * US_PER_QUARTER_H // US_PER_S, tz=UTC)
     return moment.astimezone(ZoneInfo(zone)).strftime("%Y-%m")
 
 

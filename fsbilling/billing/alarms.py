@@ -21,14 +21,18 @@ class Alarms(Generic[Key]):
         self._current: dict[Key, tuple[int, int]] = {}
         self._serial = 0
 
-    def set(self, key: Key, at_us: int) -> None:
-        """Wake `key` at `at_us`, and not at the moment set before."""
+    def set(self, key: Key, at_us: int) -> bool:
+        """Wake `key` at `at_us`, and not at the moment set before.
+
+        Tells whether that is now the first of all: who waits for it has to wait for less.
+        """
         self._serial += 1
         self._current[key] = (at_us, self._serial)
         heapq.heappush(self._heap, (at_us, self._serial, key))
         if len(self._heap) > 2 * len(self._current) + 64:
             self._heap = [(at, serial, key) for key, (at, serial) in self._current.items()]
             heapq.heapify(self._heap)
+        return self._heap[0][1] == self._serial
 
     def cancel(self, key: Key) -> None:
         """Never wake `key`, unless it is set again."""

@@ -78,6 +78,7 @@ class Authoriser:
         pace: Pace,
         first_slice_s: int,
         gate: Callable[[], Refused | None] = lambda: None,
+        regions: RegionTable | None = None,
     ) -> None:
         self._gate = gate
         self._db = db
@@ -85,7 +86,7 @@ class Authoriser:
         self._clock = clock
         self._pace = pace
         self._first_slice_s = first_slice_s
-        self.regions = RegionTable.from_rows(())
+        self.regions = regions or RegionTable()
 
     def adjust(self, pace: Pace, first_slice_s: int) -> None:
         """Use other leads and another first slice for calls from now on."""

@@ -37,6 +37,10 @@ from fsbilling.switch.node import Node
 
 log = structlog.get_logger(__name__)
 
+SOONEST_US = 1_100_000
+"""A timer is not moved to an end nearer than this. Once that second has begun the switch cannot
+be told it any more (`Node.add_timer`), and would end the call up to 1.5 s too late."""
+
 CallKey = tuple[str, str]
 """A call's key everywhere: the node's name and the paying channel's UUID."""
 
@@ -236,8 +240,8 @@ class Meter:
         match command:
             case do.WakeAt(at_us=at_us):
                 skew = self._skews[session.call.switch]
-                self.alarms.set(_key(session), at_us + skew.ahead_us)
-                self._on_alarm_set()
+                if self.alarms.set(_key(session), at_us + skew.ahead_us):
+                    self._on_alarm_set()
             case do.Renew():
                 return self._renew(session)
             case do.GiveBack():
@@ -264,6 +268,10 @@ class Meter:
         uuid = session.call.uuid
         try:
             match command:
+                case do.MoveTimer(at_us=at_us, from_seqs=from_seqs) if (
+                    from_seqs and at_us < self.now_us(session.call.switch) + SOONEST_US
+                ):
+                    log.info("timer left", call_uuid=uuid, at_us=at_us)
                 case do.MoveTimer(at_us=at_us, to_seq=to_seq, from_seqs=from_seqs):
                     node.add_timer(uuid, to_seq, at_us)
                     for seq in from_seqs:

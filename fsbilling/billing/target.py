@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from fsbilling.numbering.number import Number, NumberKind, normalise
 from fsbilling.numbering.plan import HOTLINE, LOCAL
 from fsbilling.rating.party import CALL_CENTRE
@@ -19,8 +21,12 @@ def callee_kind(callee: Number, target: str) -> str:
     `user/1001`, a queue and a menu are a call centre. 7 or 8 digits behind a carrier's gateway
     are a landline of its own city, whichever that is; behind `user/` they are a seat.
     """
-    if callee.kind is not NumberKind.SERVICE_400:
-        return str(callee.kind)
+    return _reached(target) if callee.kind is NumberKind.SERVICE_400 else str(callee.kind)
+
+
+@lru_cache(maxsize=4_096)
+def _reached(target: str) -> str:
+    """A target is read for every call to its number, and changes once in a while."""
     dialled = target.rpartition("/")[2].partition("@")[0]
     if LOCAL.fullmatch(dialled) and not HOTLINE.fullmatch(dialled):
         return CALL_CENTRE if target.startswith(OWN_USER) else str(NumberKind.LANDLINE)

@@ -151,7 +151,7 @@ def _answer(session: Session, at_us: int) -> Step:
     return talking, [*commands, do.WakeAt(first_look_us)]
 
 
-def _wake(session: Session, now_us: int) -> Step:
+def _wake(session: Session, now_us: int) -> Step:  # noqa: PLR0911 -- a return a phase
     match session.phase:
         case Phase.SETTLING if session.ending:
             return session, [do.Settle(session.ending)]
@@ -160,6 +160,10 @@ def _wake(session: Session, now_us: int) -> Step:
             return session, [do.Follow(session.left.other_leg_uuid)]
         case Phase.TALKING if _is_over(session, now_us):
             return _cut(session, now_us)
+        case Phase.TALKING if session.dry and now_us > session.paid_until_us - US_PER_S:
+            # Woken a moment early. Its timer is in its last second and can no longer be moved:
+            # what is paid for now would not be talked (switch.node).
+            return session, [do.WakeAt(session.paid_until_us - session.pace.cut_lead_us)]
         case Phase.TALKING if session.stale_seqs and now_us < _renewal_due_us(session):
             session, move = _move_timer(session, *_standing(session))
             return _look_ahead(session, now_us, [move])

@@ -1,41 +1,53 @@
-"""Play seeds: one, in full, or as many as fit into a time."""
+"""Play seeds: one, in full, or as many as fit into a time, on every core of the machine."""
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import os
 import sys
-import time
 import traceback
 
 import structlog
 
-from .play import Run, play
-from .shop import Shop
+from .kind import KINDS, Kind, Run
+from .soak import soak
 
 
 def main() -> int:
     options = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    options.add_argument("--kind", choices=KINDS, help="only this one; both share the time")
     options.add_argument("--seed", type=int, help="replay this one, and tell all that happens")
     options.add_argument("--seconds", type=float, default=60.0, help="how long to go on")
     options.add_argument("--first", type=int, default=0, help="the seed to begin with")
-    options.add_argument("--keep-going", action="store_true", help="count failures, do not stop")
+    options.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="how many, else one a core"
+    )
+    options.add_argument("--keep-going", action="store_true", help="do not stop at a failure")
     asked = options.parse_args()
     if asked.seed is not None:
-        return replay(asked.seed)
-    return soak(asked.first, asked.seconds, keep_going=asked.keep_going)
+        return replay(KINDS[asked.kind or "whole"], asked.seed)
+    held = soak(
+        [asked.kind] if asked.kind else list(KINDS),
+        first=asked.first,
+        seconds=asked.seconds,
+        processes=asked.processes,
+        keep_going=asked.keep_going,
+    )
+    return 0 if held else 1
 
 
-def replay(seed: int) -> int:
-    shop = Shop()
-    run = Run(seed, shop, verbose=True)
-    structlog.configure(processors=[lambda _logger, _name, line: tell(run, line)])
-    try:
-        run.play()
-    except Exception:  # noqa: BLE001 -- to be shown after the story
-        fault = traceback.format_exc()
-    else:
-        fault = ""
+def replay(kind: Kind, seed: int) -> int:
+    shop = kind.open_shop()
+    with kind.at_work():
+        run = kind.run(seed, shop, verbose=True)
+        structlog.configure(processors=[lambda _logger, _name, line: tell(run, line)])
+        try:
+            run.play()
+        except Exception:  # noqa: BLE001 -- to be shown after the story
+            fault = traceback.format_exc()
+        else:
+            fault = ""
+        run.close()
     print(*run.diary.lines, sep="\n")
     print(fault or f"seed {seed}: every rule holds")
     shop.close()
@@ -45,27 +57,6 @@ def replay(seed: int) -> int:
 def tell(run: Run, line: dict[str, object]) -> str:
     run.diary.tell(run.hub.now_us, "  log " + " ".join(f"{k}={v}" for k, v in line.items()))
     raise structlog.DropEvent
-
-
-def soak(first: int, seconds: float, *, keep_going: bool) -> int:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    shop = Shop()
-    began, calls, seeds, failed = time.monotonic(), 0, 0, []
-    for seed in itertools.count(first):
-        if time.monotonic() - began > seconds:
-            break
-        try:
-            calls += play(seed, shop).calls
-        except Exception as fault:  # noqa: BLE001 -- whatever broke, the seed is what matters
-            failed.append(seed)
-            print(f"{type(fault).__name__}: {fault}\n  python -m tests.simulation --seed {seed}")
-            if not keep_going:
-                break
-        seeds += 1
-    passed_s = time.monotonic() - began
-    print(f"{seeds} seeds, {calls} calls, {calls / passed_s:.0f} calls/s, {len(failed)} failed")
-    shop.close()
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

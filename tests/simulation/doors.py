@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-from sqlalchemy import Connection
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fsbilling.clock import US_PER_S as S
 from fsbilling.errors import StoreError, SwitchError, SwitchTimeout
-from fsbilling.store.engine import BOUND_S, Database
+from fsbilling.store.engine import BOUND_S
 from fsbilling.switch.channel import ChannelEvent
 
 from .hub import Flag, Process
@@ -23,13 +22,25 @@ if TYPE_CHECKING:
 
 API_TIMEOUT_US = 5 * S
 SQL_TIMEOUT_US = 3 * S
+LONG_US = S // 100
+"""A shorter wait is nothing to speak of but a chance for others."""
 
 
 class Fate:
     """Draws what happens at one await of one daemon."""
 
-    def __init__(self, draw: random.Random, weather: Weather, diary: Diary, process: Process):
+    def __init__(
+        self,
+        draw: random.Random,
+        weather: Weather,
+        diary: Diary,
+        process: Process,
+        *,
+        restless: float = 1.0,
+    ) -> None:
         self.draw = draw
+        self._restless = restless
+        self._kill = weather.kill
         self.weather = weather
         self.diary = diary
         self.process = process
@@ -37,67 +48,121 @@ class Fate:
         self.is_calm = False
 
     def strikes(self, chance: float) -> bool:
-        return bool(chance) and not self.is_calm and self.draw.random() < chance
+        return chance > 0.0 and not self.is_calm and self.draw.random() < chance
 
     def wait(self, now_us: int, us: int, where: str) -> None:
-        """Wait at an await; it may be the last thing this daemon does."""
-        if self.strikes(self.weather.kill):
+        """Wait at an await; it may be the last thing this daemon does.
+
+        With `restless` below 1 only that share of short waits lets others go first.
+        """
+        if self._kill and self.strikes(self._kill):
             self.diary.tell(now_us, f"killed at {where}")
             self.process._hub.after(us, self.on_kill)
+        elif us < LONG_US and self._restless < 1.0 and self.draw.random() >= self._restless:
+            return
         self.process.sleep(us)
+
+
+class Store(Protocol):
+    """What a daemon needs of its database, in SQL or in memory."""
+
+    dialect: str
+    url: str
+
+    def write(self) -> AbstractContextManager[Any]: ...
+
+    def read(self, bound_s: float = ...) -> AbstractContextManager[Any]: ...
 
 
 class SqlDoor:
     """`Database` for one daemon: an await before each transaction, and one after its commit."""
 
-    def __init__(self, db: Database, fate: Fate, state: SqlState) -> None:
+    def __init__(self, db: Store, fate: Fate, state: SqlState) -> None:
         self.dialect = db.dialect
         self.url = db.url
         self._db = db
         self._fate = fate
         self._state = state
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        fate, now_us = self._fate, self._state.now_us
-        self._before("write")
-        with self._db.write() as conn:
-            yield conn
-            self._state.on_commit(conn)
-        if fate.strikes(fate.weather.sql_unknown):
-            fate.diary.trouble(now_us(), now_us() + SQL_TIMEOUT_US, "commit unknown")
-            fate.wait(now_us(), SQL_TIMEOUT_US, "commit unknown")
-            raise StoreError("simulated: committed, but the answer was lost")
-        fate.wait(now_us(), self._state.latency_us(fate.draw), "committed")
+    def write(self) -> Passage:
+        return Passage(self._db.write(), self._fate, self._state, "write")
 
-    @contextmanager
-    def read(self, bound_s: float = BOUND_S) -> Iterator[Connection]:
-        self._before("read")
-        with self._db.read(bound_s) as conn:
-            yield conn
-        self._fate.wait(self._state.now_us(), self._state.latency_us(self._fate.draw), "read")
+    def read(self, bound_s: float = BOUND_S) -> Passage:
+        return Passage(self._db.read(bound_s), self._fate, self._state, "read")
 
-    def _before(self, what: str) -> None:
-        fate, now_us = self._fate, self._state.now_us
-        fate.wait(now_us(), self._state.latency_us(fate.draw), f"before {what}")
-        if self._state.is_away:
+
+class Passage:
+    """One transaction: it may be refused, fail at its commit, or be committed unheard of."""
+
+    __slots__ = ("_conn", "_fate", "_state", "_what", "_work")
+
+    def __init__(
+        self, work: AbstractContextManager[Any], fate: Fate, state: SqlState, what: str
+    ) -> None:
+        self._work = work
+        self._fate = fate
+        self._state = state
+        self._what = what
+
+    def __enter__(self) -> Any:
+        fate, state = self._fate, self._state
+        fate.wait(state.now_us(), state.latency_us(fate.draw), self._what)
+        if state.is_away:
             raise StoreError("simulated: SQL is away")
-        if fate.strikes(fate.weather.sql_refused):
-            fate.diary.trouble(now_us(), now_us(), f"{what} refused")
-            raise StoreError("simulated: SQL failed")
+        self._may_fail("refused")
+        self._conn = self._work.__enter__()
+        return self._conn
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        if kind is not None:
+            return self._work.__exit__(kind, fault, trace)
+        fate, state = self._fate, self._state
+        if self._what == "write":
+            self._commit()
+        else:
+            self._work.__exit__(None, None, None)
+        fate.wait(state.now_us(), state.latency_us(fate.draw), self._what)
+        return None
+
+    def _commit(self) -> None:
+        fate, state = self._fate, self._state
+        try:
+            self._may_fail("not committed")
+            state.on_commit(self._conn)
+        except BaseException as fault:
+            self._work.__exit__(type(fault), fault, fault.__traceback__)
+            raise
+        self._work.__exit__(None, None, None)
+        if fate.strikes(fate.weather.sql_unknown):
+            now_us = state.now_us()
+            fate.diary.trouble(now_us, now_us + SQL_TIMEOUT_US, "commit unknown")
+            fate.wait(now_us, SQL_TIMEOUT_US, "commit unknown")
+            raise StoreError("simulated: committed, but the answer was lost")
+
+    def _may_fail(self, how: str) -> None:
+        fate = self._fate
+        if fate.strikes(fate.weather.sql_refused / 2):
+            now_us = self._state.now_us()
+            fate.diary.trouble(now_us, now_us, f"{self._what} {how}")
+            raise StoreError(f"simulated: {self._what} {how}")
 
 
 class SqlState:
     """The one database that all daemons share."""
 
-    def __init__(self, now_us: Callable[[], int], on_commit: Callable[[Connection], None]) -> None:
+    def __init__(self, now_us: Callable[[], int], on_commit: Callable[[Any], None]) -> None:
         self.now_us = now_us
         self.on_commit = on_commit
         self.is_away = False
         self.is_slow = False
 
     def latency_us(self, draw: random.Random) -> int:
-        return draw.randint(0, 2 * S if self.is_slow else 4_000)
+        return int(draw.random() * (2 * S if self.is_slow else 4_000))
 
 
 class Link:

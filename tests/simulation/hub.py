@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from greenlet import getcurrent, greenlet
 
@@ -21,47 +23,48 @@ class Hub:
         self.clock = VirtualClock()
         self.machines: list[Timed] = []
         self.unhandled: BaseException | None = None
+        self.now_us = self.clock.now_us()
         self._main = getcurrent()
         self._heap: list[tuple[int, int, Callable[[], object]]] = []
         self._order = 0
 
-    @property
-    def now_us(self) -> int:
-        return self.clock.now_us()
+    def move_to(self, now_us: int) -> None:
+        """Set the time."""
+        self.now_us = now_us
+        self.clock.move_to(now_us)
 
     def at(self, due_us: int, action: Callable[[], object]) -> None:
         """Do `action` at a moment."""
-        self._order += 1
-        heapq.heappush(self._heap, (max(due_us, self.now_us), self._order, action))
+        self._order = order = self._order + 1
+        now_us = self.now_us
+        heapq.heappush(self._heap, (max(now_us, due_us), order, action))
 
     def after(self, delay_us: int, action: Callable[[], object]) -> None:
         self.at(self.now_us + delay_us, action)
 
     def run_until(self, until_us: int) -> None:
         """Let time pass. Raises what broke in a fibre."""
+        heap, take, machines = self._heap, heapq.heappop, self.machines
         while True:
-            due_us, machine = self._earliest()
-            if due_us is None or due_us > until_us:
+            due_us = heap[0][0] if heap else until_us + 1
+            machine: Timed | None = None
+            for each in machines:
+                own_us = each.next_due_us()
+                if own_us is not None and own_us < due_us:
+                    due_us, machine = own_us, each
+            if due_us > until_us:
                 break
-            self.clock.move_to(max(due_us, self.now_us))
+            if due_us > self.now_us:
+                self.move_to(due_us)
             if machine is not None:
                 machine.advance_to(self.now_us)
             else:
-                heapq.heappop(self._heap)[2]()
+                take(heap)[2]()
             if self.unhandled is not None:
                 raise self.unhandled
-        self.clock.move_to(until_us)
-        for machine in self.machines:
+        self.move_to(until_us)
+        for machine in machines:
             machine.advance_to(until_us)
-
-    def _earliest(self) -> tuple[int | None, Timed | None]:
-        first_us = self._heap[0][0] if self._heap else None
-        first: Timed | None = None
-        for machine in self.machines:
-            due_us = machine.next_due_us()
-            if due_us is not None and (first_us is None or due_us < first_us):
-                first_us, first = due_us, machine
-        return first_us, first
 
     def wait(self) -> None:
         """Give way to the others until somebody switches back to this fibre."""
@@ -76,24 +79,30 @@ class Process:
         self.is_dead = False
         self.frozen_until_us = 0
         self._hub = hub
-        self._fibres: dict[greenlet, None] = {}
+        self._fibres: dict[greenlet, Callable[[], None]] = {}
+        self._idle: list[greenlet] = []
+        self._jobs: deque[Callable[[], object]] = deque()
 
     def spawn(self, job: Callable[[], object]) -> None:
-        """Start a job of its own, a moment from now."""
+        """Start a job of its own, a moment from now, in a fibre that has nothing to do."""
         if self.is_dead:
             return
-        fibre = greenlet(lambda: self._run(job), parent=self._hub._main)
-        self._fibres[fibre] = None
-        self._hub.after(0, lambda: self._resume(fibre))
+        if self._idle:
+            fibre = self._idle.pop()
+        else:
+            fibre = greenlet(self._work, parent=self._hub._main)
+            self._fibres[fibre] = partial(self._resume, fibre)
+        self._jobs.append(job)
+        self._hub.at(0, self._fibres[fibre])
 
     def sleep(self, us: int) -> None:
         """Wait, in one of its fibres. Raises Killed when the process is killed meanwhile."""
         if self.is_dead:
             raise Killed
-        fibre = getcurrent()
-        assert fibre in self._fibres, "only a fibre of the process may wait"
-        self._hub.after(us, lambda: self._resume(fibre))
-        self._hub.wait()
+        hub = self._hub
+        # Only a fibre of the process may wait: no other is found here.
+        hub.at(hub.now_us + us, self._fibres[getcurrent()])
+        hub._main.switch()
 
     def freeze(self, us: int) -> None:
         """Stop as by SIGSTOP: nothing runs until then."""
@@ -106,6 +115,8 @@ class Process:
             if fibre:  # one that was never started has nothing to end
                 fibre.throw(Killed())
         self._fibres.clear()
+        self._idle.clear()
+        self._jobs.clear()
 
     def _resume(self, fibre: greenlet) -> None:
         if self.is_dead or fibre.dead:
@@ -115,15 +126,19 @@ class Process:
             return
         fibre.switch()
 
-    def _run(self, job: Callable[[], object]) -> None:
+    def _work(self) -> None:
+        """Do one job after the other; making a fibre takes longer than most of them."""
+        fibre = getcurrent()
         try:
-            job()
+            while True:
+                self._jobs.popleft()()
+                self._idle.append(fibre)
+                self._hub._main.switch()
         except Killed:
             return
         except BaseException as fault:  # noqa: BLE001 -- the run must end with it
             self._hub.unhandled = self._hub.unhandled or fault
-        finally:
-            self._fibres.pop(getcurrent(), None)
+            self._fibres.pop(fibre, None)
 
 
 class Flag:

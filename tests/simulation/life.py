@@ -21,6 +21,7 @@ from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
 from fsbilling.billing.watch import CreditWatch
 from fsbilling.clock import US_PER_S as S
+from fsbilling.clock import Clock
 from fsbilling.config import Config
 from fsbilling.credit.throttle import Throttle
 from fsbilling.errors import FsbillingError, StoreError, SwitchError
@@ -39,6 +40,20 @@ PACE = real.pace_of(CONFIG.metering)
 HOOK_DEADLINE_US = CONFIG.hook.deadline_ms * 1_000
 
 
+def trusting_nobody(
+    door: SqlDoor, book: TariffBook, authoriser: Authoriser, clock: Clock
+) -> Outage:
+    """Refuse every call without SQL, as by default."""
+    return Outage(
+        door,
+        book,
+        Settler(door, book, clock),
+        clock=clock,
+        call_of=authoriser.call_of,
+        session_of=lambda hold: session_of(hold, PACE),
+    )
+
+
 class Life:
     """All that a daemon knows beyond SQL; it dies with its process."""
 
@@ -52,7 +67,6 @@ class Life:
         metering = CONFIG.metering
         self._alarm_set = Flag(self.process)
         self._is_to_take_up = self._is_in_doubt = False
-        settler = Settler(door, book, node.steady_clock)
         self.meter = Meter(
             door,
             book,
@@ -63,7 +77,6 @@ class Life:
             warning=WarningSound(metering.warn_sound),
             spawn=self.process.spawn,
             on_alarm_set=self._alarm_set.set,
-            settler=settler,
         )
         authoriser = Authoriser(
             door,
@@ -72,15 +85,7 @@ class Life:
             pace=PACE,
             first_slice_s=metering.first_slice_s,
         )
-        # Nobody is trusted: without SQL every call is refused.
-        outage = Outage(
-            door,
-            book,
-            settler,
-            clock=node.machine_clock,
-            call_of=authoriser.call_of,
-            session_of=lambda hold: session_of(hold, PACE),
-        )
+        outage = trusting_nobody(door, book, authoriser, node.machine_clock)
         self._reception = Reception(
             authoriser,
             outage,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from fsbilling.clock import US_PER_S as S
@@ -103,10 +105,19 @@ class Diary:
     verbose: bool = False
     lines: list[str] = field(default_factory=list)
     troubles: list[tuple[int, int, str]] = field(default_factory=list)
+    oddities: Counter[str] = field(default_factory=Counter)
 
     def trouble(self, from_us: int, until_us: int, what: str) -> None:
         self.troubles.append((from_us, until_us, what))
         self.tell(from_us, f"!! {what} for {(until_us - from_us) / S:.3f} s")
+
+    def oddity(self, what: str) -> None:
+        """Note what should make no difference at all."""
+        self.oddities[what] += 1
+
+    def faults(self) -> Counter[str]:
+        """How often which kind of thing went wrong."""
+        return Counter(_kind_of(what) for _, _, what in self.troubles) + self.oddities
 
     def tell(self, at_us: int, what: str) -> None:
         if self.verbose:
@@ -123,3 +134,9 @@ class Diary:
     def was_quiet(self, from_us: int, until_us: int) -> bool:
         """Whether nothing went wrong in that time."""
         return all(end < from_us or start > until_us for start, end, _ in self.troubles)
+
+
+def _kind_of(trouble: str) -> str:
+    """Leave out which node it was, which command, and by how much."""
+    what = re.sub(r"^fs\d ", "", trouble).replace("_", " ")
+    return re.sub(r"^(unsent|unanswered|clock set)\b.*", r"\1", what)

@@ -138,6 +138,13 @@ def test_a_top_up_before_the_cut_lets_the_call_go_on():
     assert not session.warned
 
 
+def test_a_dry_call_woken_a_moment_before_its_cut_asks_no_more():
+    """Its timer is in its last second: a second paid for now would be held and not talked."""
+    session = renewed(talking(reserve_s=0), ANSWER + 13_400_000, 15, 0)[0]
+    _, commands = step(session, on.Woken(ANSWER + 14_899_990))
+    assert commands == [do.WakeAt(ANSWER + 14_900_000)]
+
+
 def test_the_warning_comes_once_and_again_after_it_was_withdrawn():
     session = talking(granted_s=60)
     session, commands = renewed(session, ANSWER + 50 * S, 70, 5)

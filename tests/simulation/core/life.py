@@ -1,0 +1,206 @@
+"""One life of a daemon's core, wired and kept going as `fsbilling/daemon.py` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+
+from fsbilling import daemon as real
+from fsbilling import rounds
+from fsbilling.billing.attempt import NumberPlan
+from fsbilling.billing.authorise import Authorised, Authoriser
+from fsbilling.billing.meter import Meter
+from fsbilling.billing.reception import Reception
+from fsbilling.billing.recover import Recovery
+from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.unrecorded import Unrecorded
+from fsbilling.billing.warning import WarningSound
+from fsbilling.billing.watch import CreditWatch
+from fsbilling.calls.event import Event
+from fsbilling.clock import US_PER_S as S
+from fsbilling.credit.throttle import Throttle
+from fsbilling.errors import FsbillingError, Refused, StoreError, SwitchError
+from fsbilling.numbering.region_table import RegionTable
+from fsbilling.switch.witness import Witness
+
+from ..doors import Fate, SqlDoor
+from ..hub import Flag
+from ..life import CONFIG, PACE, trusting_nobody
+from ..node import MachineClock
+from .node import CoreNode, channel_of
+from .switch import Leg
+
+
+class CoreLife:
+    """All that a daemon knows beyond the store; it dies with its process."""
+
+    def __init__(
+        self,
+        fate: Fate,
+        door: SqlDoor,
+        book: TariffBook,
+        regions: RegionTable,
+        *,
+        make_node: Callable[..., CoreNode],
+        machine_clock: MachineClock,
+        steady_clock: MachineClock,
+        witness: Witness | None,
+    ) -> None:
+        self.process = fate.process
+        self._fate = fate
+        self._clock = steady_clock
+        self._alarm_set = Flag(self.process)
+        self._is_to_take_up = self._is_in_doubt = False
+        self.node = make_node(
+            fate,
+            on_event=self._on_event,
+            on_up=lambda: self.process.spawn(self._take_up),
+            on_down=lambda: self.meter.lost(self.node.name),
+        )
+        name = self.node.name
+        nodes = {name: self.node}
+        self.meter = Meter(
+            door,
+            book,
+            nodes,
+            clock=steady_clock,
+            pace=PACE,
+            slice_s=CONFIG.metering.slice_s,
+            warning=WarningSound(CONFIG.metering.warn_sound),
+            spawn=self.process.spawn,
+            on_alarm_set=self._alarm_set.set,
+        )
+        self._authoriser = Authoriser(
+            door,
+            book,
+            clock=machine_clock,
+            pace=PACE,
+            first_slice_s=CONFIG.metering.first_slice_s,
+            regions=regions,
+        )
+        self._unrecorded = Unrecorded(door)
+        self._reception = Reception(
+            self._authoriser,
+            trusting_nobody(door, book, self._authoriser, machine_clock),
+            self.meter,
+            nodes,
+            plan=NumberPlan(),
+            node_of_core=lambda _core: name,
+            throttle=Throttle(0, steady_clock.now_us),
+            unrecorded=self._unrecorded,
+            on_doubt=lambda _switch: self._look_soon(),
+        )
+        self._watch = CreditWatch(door, self.meter)
+        self._recovery = Recovery(
+            door,
+            self.meter,
+            nodes,
+            witnesses={name: witness} if witness else {},
+            clock=steady_clock,
+            on_unheld=self._reception.on_unheld,
+        )
+        for job in (
+            self._wake_calls,
+            self._sweep_regularly,
+            self._feel_pulse,
+            self._write_refusals,
+            self._watch_credit,
+        ):
+            self.process.spawn(job)
+
+    def decide(self, leg: Leg) -> Authorised | Refused:
+        """What `Reception.answer` decides, without its words."""
+        attempt = msgspec.structs.replace(
+            leg.plan.attempt,
+            switch=self.node.name,
+            uuid=leg.uuid,
+            core_uuid=leg.core_uuid,
+            created_us=leg.created_us,
+        )
+        try:
+            verdict = self._authoriser.authorise(attempt)
+        except StoreError as fault:
+            refused = Refused("unavailable", str(fault))
+            self._unrecorded.add(self._authoriser.refusal(attempt, "", refused))
+            return refused
+        if isinstance(verdict, Authorised) and verdict.session is not None:
+            self.meter.adopt(verdict.session)
+        return verdict
+
+    def abandoned(self, leg: Leg) -> None:
+        """Its caller did not take the answer."""
+        self._reception.abandoned(channel_of(leg, 0))
+
+    def _on_event(self, leg: Leg, event: Event, stamp_us: int) -> None:
+        self.meter.observe(self.node.name, stamp_us)
+        self.meter.post((self.node.name, leg.call_uuid), event)
+
+    def _take_up(self) -> None:
+        self._is_to_take_up = True
+        self._sweep_twice()
+
+    def _look_soon(self) -> None:
+        if not self._is_in_doubt:
+            self._is_in_doubt = True
+            self.process.spawn(self._resolve_doubt)
+
+    def _resolve_doubt(self) -> None:
+        self.process.sleep(rounds.SECOND_LOOK_S * S)
+        self._is_in_doubt = False
+        self._sweep_twice()
+
+    def _sweep_twice(self) -> None:
+        if self._sweep():
+            self.process.sleep(rounds.SECOND_LOOK_S * S)
+            self._sweep()
+
+    def _sweep(self) -> int:
+        take_up = self._is_to_take_up
+        try:
+            missed = self._recovery.sweep(self.node.name, take_up=take_up)
+        except FsbillingError:
+            return int(take_up)
+        self._is_to_take_up = False
+        return missed
+
+    def _sweep_regularly(self) -> None:
+        while True:
+            self.process.sleep(CONFIG.metering.poll_s * S)
+            if self.node.is_up:
+                self._sweep_twice()
+
+    def _feel_pulse(self) -> None:
+        while True:
+            self.process.sleep(rounds.PULSE_S * S)
+            if self.node.is_up:
+                try:
+                    self.node.core_uuid()
+                except SwitchError:
+                    continue
+                self.meter.heard(self.node.name)
+
+    def _write_refusals(self) -> None:
+        while True:
+            self.process.sleep(real.REFUSALS_S * S)
+            try:
+                self._unrecorded.write()
+            except StoreError:
+                continue
+
+    def _watch_credit(self) -> None:
+        while True:
+            self.process.sleep(int(real.WATCH_S * S))
+            with suppress(StoreError):
+                self._watch.look()
+
+    def _wake_calls(self) -> None:
+        idle_us = round(real.IDLE_S * S)
+        while True:
+            self._alarm_set.clear()
+            now_us = self._clock.now_us()
+            self.meter.wake_due(now_us)
+            next_us = self.meter.alarms.next_us()
+            pause_us = idle_us if next_us is None else max(next_us - now_us, 0)
+            self._alarm_set.wait(min(pause_us, idle_us))

@@ -1,0 +1,40 @@
+"""Twin of `fsbilling.store.directory`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fsbilling.errors import Refused
+from fsbilling.store.accounts import unknown
+from fsbilling.store.directory import NumberRow
+
+from .books import Transaction
+
+
+def add_number(conn: Transaction, number: str, account: str, target: str) -> Refused | None:
+    if account not in conn.books.accounts:
+        return unknown(account)
+    if number in conn.books.numbers:
+        return Refused("number_taken", f"{number} belongs to an account already")
+    conn.put(conn.books.numbers, number, NumberRow(number, account, target))
+    return None
+
+
+def number(conn: Transaction, digits: str) -> NumberRow | None:
+    return conn.books.numbers.get(digits)
+
+
+def add_line(conn: Transaction, kind: str, value: str, account: str) -> Refused | None:
+    if account not in conn.books.accounts:
+        return unknown(account)
+    if (kind, value) in conn.books.lines:
+        return Refused("line_taken", f"{kind}:{value} belongs to an account already")
+    conn.put(conn.books.lines, (kind, value), account)
+    return None
+
+
+def lines_among(
+    conn: Transaction, candidates: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    lines = conn.books.lines
+    return {key: lines[key] for key in candidates if key in lines}

@@ -1,0 +1,139 @@
+"""Twin of `fsbilling.store.entries`."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fsbilling.errors import Refused
+from fsbilling.ledger.chain import GENESIS, Books, Fault, hash_of
+from fsbilling.ledger.chain import verify as verify_chain
+from fsbilling.ledger.entry import Entry, EntryKind
+from fsbilling.store.accounts import unknown
+
+from . import accounts
+from .books import Transaction, check
+
+_ASKED_FOR = (EntryKind.TOPUP, EntryKind.ADJUSTMENT)
+
+
+def post(
+    conn: Transaction,
+    account_id: int,
+    *,
+    kind: EntryKind,
+    amount_micros: int,
+    ref: str,
+    note: str,
+    at_us: int,
+) -> Entry:
+    books = conn.books
+    conn.lock(account_id)
+    account = books.accounts[books.codes[account_id]]
+    last = books.last_entry.get(account_id)
+    unsigned = Entry(
+        account_id=account_id,
+        seq=last.seq + 1 if last else 1,
+        kind=kind,
+        amount_micros=amount_micros,
+        balance_after_micros=account.balance_micros + amount_micros,
+        ref=ref,
+        note=note,
+        at_us=at_us,
+        prev_hash=last.hash if last else GENESIS,
+        hash="",
+    )
+    entry = replace(unsigned, hash=hash_of(unsigned))
+    if kind in _ASKED_FOR:
+        check((account_id, kind, ref) not in books.asked_for, "uq_entry_ref")
+        conn.put(books.asked_for, (account_id, kind, ref), entry)
+    conn.put(books.entries, (account_id, entry.seq), entry)
+    conn.put(books.last_entry, account_id, entry)
+    accounts.keep(conn, replace(account, balance_micros=entry.balance_after_micros))
+    return entry
+
+
+def topup(
+    conn: Transaction, code: str, *, amount_micros: int, ref: str, note: str = "", at_us: int
+) -> Entry | Refused:
+    kind = EntryKind.TOPUP
+    return _post_once(
+        conn, code, kind=kind, amount_micros=amount_micros, ref=ref, note=note, at_us=at_us
+    )
+
+
+def adjust(
+    conn: Transaction, code: str, *, amount_micros: int, ref: str, note: str = "", at_us: int
+) -> Entry | Refused:
+    kind = EntryKind.ADJUSTMENT
+    return _post_once(
+        conn, code, kind=kind, amount_micros=amount_micros, ref=ref, note=note, at_us=at_us
+    )
+
+
+def posted_micros(conn: Transaction, account_id: int, kind: EntryKind, ref_start: str) -> int:
+    return sum(
+        entry.amount_micros
+        for (of, of_kind, ref), entry in conn.books.asked_for.items()
+        if of == account_id and of_kind == kind and ref.startswith(ref_start)
+    )
+
+
+def entries(conn: Transaction, code: str, limit: int = 100) -> list[Entry]:
+    account = accounts.find(conn, code)
+    found = _in_order(conn, account.account_id) if account else []
+    return found[::-1][:limit]
+
+
+def verify(conn: Transaction, code: str | None = None) -> list[Fault]:
+    faults: list[Fault] = []
+    for account in accounts.list_all(conn):
+        if code in (None, account.code):
+            last = conn.books.last_entry.get(account.account_id)
+            books = Books(
+                account=account.code,
+                balance_micros=account.balance_micros,
+                last_seq=last.seq if last else 0,
+                last_hash=last.hash if last else GENESIS,
+            )
+            faults += verify_chain(_in_order(conn, account.account_id), books)
+    return faults
+
+
+def _in_order(conn: Transaction, account_id: int) -> list[Entry]:
+    last = conn.books.last_entry.get(account_id)
+    seqs = range(1, last.seq + 1 if last else 1)
+    return [conn.books.entries[account_id, seq] for seq in seqs]
+
+
+def _post_once(
+    conn: Transaction,
+    code: str,
+    *,
+    kind: EntryKind,
+    amount_micros: int,
+    ref: str,
+    note: str,
+    at_us: int,
+) -> Entry | Refused:
+    payer = accounts.lock(conn, code)
+    if payer is None:
+        return unknown(code)
+    first = conn.books.asked_for.get((payer.account_id, kind, ref))
+    if first is not None:
+        return first if first.amount_micros == amount_micros else Refused("ref_used")
+    if payer.free_micros + amount_micros < 0:
+        return Refused("no_credit")
+    accounts.revise(conn, payer.account_id)
+    posted = post(
+        conn,
+        payer.account_id,
+        kind=kind,
+        amount_micros=amount_micros,
+        ref=ref,
+        note=note,
+        at_us=at_us,
+    )
+    owed_micros = max(-(payer.free_micros + amount_micros), 0)
+    if owed_micros < payer.overdraft_micros:
+        accounts.set_overdraft(conn, payer.account_id, owed_micros)
+    return posted

@@ -1,0 +1,195 @@
+"""Bugs to plant, one at a time: the simulation of the core must find each, and name its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from fsbilling.billing import authorise, meter, payer, recover, settle, settler
+from fsbilling.calls import command as do
+from fsbilling.calls import event as on
+from fsbilling.calls import session as life
+from fsbilling.calls import settlement
+from fsbilling.clock import US_PER_S as S
+from fsbilling.errors import StoreError, SwitchError
+from fsbilling.ledger.entry import EntryKind, call_ref
+from fsbilling.rating.price import price
+
+from .memory import entries
+from .memory import holds as held
+from .rules import RuleBrokenError
+
+__all__ = ["BUGS", "RuleBrokenError"]
+
+Plant = pytest.MonkeyPatch
+
+
+def the_hold_is_skipped(plant: Plant) -> None:
+    real = authorise.first_grant
+    plant.setattr(authorise, "first_grant", lambda *a, **k: replace(real(*a, **k), held_micros=0))
+
+
+def the_timer_is_moved_before_the_commit(plant: Plant) -> None:
+    real = meter.Meter._renew
+
+    def renew(self, session):
+        paid_until_us = session.paid_until_us + 10 * S
+        self._tell_switch(session, do.MoveTimer(paid_until_us, session.timer_seq + 1, ()))
+        return real(self, session)
+
+    plant.setattr(meter.Meter, "_renew", renew)
+
+
+def the_old_timer_goes_before_the_new_one_stands(plant: Plant) -> None:
+    real = meter.Meter._tell_switch
+
+    def tell(self, session, command):
+        if isinstance(command, do.MoveTimer):
+            for seq in command.from_seqs:
+                real(self, session, do.RemoveTimer(seq))
+        real(self, session, command)
+
+    plant.setattr(meter.Meter, "_tell_switch", tell)
+
+
+def a_renewal_without_an_answer_counts(plant: Plant) -> None:
+    real = meter.renew
+
+    def renew(db, session, *, slice_s, now_us, seen_us):
+        renewed = real(db, session, slice_s=slice_s, now_us=now_us, seen_us=seen_us)
+        if isinstance(renewed, on.RenewalUnknown):
+            return on.Renewed(now_us, session.granted_s + slice_s, session.held_micros, 60)
+        return renewed
+
+    plant.setattr(meter, "renew", renew)
+
+
+def a_call_is_settled_twice(plant: Plant) -> None:
+    real = settler.settle
+
+    def settle_again(db, book, session, ending, *, now_us):
+        cdr = real(db, book, session, ending, now_us=now_us)
+        if cdr is None:
+            with db.write() as conn:
+                account_id = conn.books.accounts[session.call.account].account_id
+                entries.post(
+                    conn,
+                    account_id,
+                    kind=EntryKind.CHARGE,
+                    amount_micros=0,
+                    ref=call_ref(session.call.switch, session.call.uuid),
+                    note="",
+                    at_us=now_us,
+                )
+        return cdr
+
+    plant.setattr(settler, "settle", settle_again)
+
+
+def a_lost_link_ends_its_calls(plant: Plant) -> None:
+    def lost(self, switch):
+        for key, session in list(self._sessions.items()):
+            now_us = self.now_us(switch)
+            self.post(key, on.HungUp(leg_uuid=session.leg_uuid, ended_us=now_us))
+
+    plant.setattr(meter.Meter, "lost", lost)
+
+
+def a_failed_question_means_that_the_leg_is_gone(plant: Plant) -> None:
+    real = recover.Recovery._lives
+
+    def lives(self, key, hold, *args, **settings):
+        try:
+            return real(self, key, hold, *args, **settings)
+        except SwitchError:
+            self._end(key, hold)
+            return True
+
+    plant.setattr(recover.Recovery, "_lives", lives)
+
+
+def the_daemon_s_clock_ends_the_call(plant: Plant) -> None:
+    real = meter.Meter._settle
+
+    def by_own_clock(self, session, ending):
+        return real(self, session, replace(ending, ended_us=self._clock.now_us()))
+
+    plant.setattr(meter.Meter, "_settle", by_own_clock)
+
+
+def more_is_charged_than_was_held(plant: Plant) -> None:
+    real = settle.settled_cdr
+
+    def greedy(session, ending):
+        cdr = real(session, ending)
+        return replace(cdr, charge_micros=session.held_micros + 1) if cdr.charge_micros else cdr
+
+    plant.setattr(settle, "settled_cdr", greedy)
+
+
+def the_hold_is_not_given_back(plant: Plant) -> None:
+    def remove(conn, switch, uuid):
+        found = held.find(conn, switch, uuid)
+        if found is not None:
+            conn.drop(conn.books.holds, (switch, uuid))
+        return found
+
+    plant.setattr(held, "remove", remove)
+
+
+def bands_and_levels_are_forgotten_at_the_end(plant: Plant) -> None:
+    def flat(terms, answered_us, duration_us, included_s=0):
+        return price(replace(terms, others=(), edges=()), answered_us, duration_us, included_s)
+
+    plant.setattr(settlement, "price", flat)
+
+
+def the_first_account_pays(plant: Plant) -> None:
+    plant.setattr(payer, "_line_owner", lambda _conn, _attempt: "acc00")
+
+
+def the_month_is_not_counted(plant: Plant) -> None:
+    plant.setattr(settle, "_count", lambda *_args, **_settings: None)
+
+
+def calls_are_cut_early(plant: Plant) -> None:
+    def is_over(session, now_us):
+        return session.answered_us != 0 and now_us >= session.paid_until_us - 3 * S
+
+    plant.setattr(life, "_is_over", is_over)
+
+
+def a_settlement_without_an_answer_is_forgotten(plant: Plant) -> None:
+    real = settler.settle
+
+    def settle_once(db, book, session, ending, *, now_us):
+        try:
+            return real(db, book, session, ending, now_us=now_us)
+        except StoreError:
+            with db.write() as conn:
+                held.remove(conn, session.call.switch, session.call.uuid)
+            return None
+
+    plant.setattr(settler, "settle", settle_once)
+
+
+BUGS: dict[Callable[[Plant], None], int] = {
+    more_is_charged_than_was_held: 1,
+    the_hold_is_not_given_back: 1,
+    the_hold_is_skipped: 2,
+    the_timer_is_moved_before_the_commit: 2,
+    a_renewal_without_an_answer_counts: 2,
+    the_old_timer_goes_before_the_new_one_stands: 3,
+    a_call_is_settled_twice: 4,
+    a_settlement_without_an_answer_is_forgotten: 4,
+    a_lost_link_ends_its_calls: 5,
+    a_failed_question_means_that_the_leg_is_gone: 5,
+    calls_are_cut_early: 5,
+    the_daemon_s_clock_ends_the_call: 6,
+    the_first_account_pays: 7,
+    bands_and_levels_are_forgotten_at_the_end: 8,
+    the_month_is_not_counted: 9,
+}
+"""The bugs, each with the rule of DESIGN section 4 that it breaks."""

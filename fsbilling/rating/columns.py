@@ -145,8 +145,11 @@ def read_row(
     line: int, cells: Sequence[str], columns: Sequence[Column], faults: FaultList
 ) -> Rate | None:
     """Read one row, or note all of its faults and give None."""
-    if len(cells) < len(columns) or any(map(str.strip, cells[len(columns) :])):
-        faults.add(line, "", f"{len(cells)} cells, but the header has {len(columns)} columns")
+    count = len(cells)
+    while count > len(columns) and not cells[count - 1].strip():
+        count -= 1
+    if count != len(columns):
+        faults.add(line, "", f"{count} cells, but the header has {len(columns)} columns")
         return None
     values: dict[str, Any] = {}
     sound = True

@@ -23,17 +23,16 @@ MAX_ROWS_OF_A_MATCH = 500
 """Bands times levels; it bounds what a call's terms can hold."""
 
 Rows = tuple[Rate, ...]
-_ANY_SCOPE = ((ANY, ANY),)
 
 
 class _Side:
     """The forms that one column uses: a number's most specific one is found among them."""
 
-    def __init__(self, zones: Mapping[str, Sequence[str]]) -> None:
-        self._zones = zones
+    def __init__(self, members: Mapping[str, Sequence[str]]) -> None:
+        self._members = members
         self._used: set[str] = set()
         self._zone_of: dict[str, str] = {}
-        self._lengths: tuple[int, ...] = ()
+        self._lengths: list[int] = []
 
     def add(self, form: str) -> None:
         """Take a form into use. Raises InputError when a zone shares a member with another."""
@@ -41,9 +40,7 @@ class _Side:
             return
         self._used.add(form)
         self._try_length(form)
-        if not form.startswith(ZONE):
-            return
-        for member in self._zones.get(form.removeprefix(ZONE), ()):
+        for member in self._members.get(form, ()):
             other = self._zone_of.setdefault(member, form)
             if other != form:
                 raise InputError(f"two rates tie: {member} is in {other} and in {form}")
@@ -51,23 +48,18 @@ class _Side:
 
     def forms(self, party: Party) -> list[str]:
         """Give the forms in use that match a party, the most specific first."""
-        forms = matching_forms(party.digits, party.region, self._lengths)
-        used, zone_of = self._used, self._zone_of
-        if not zone_of:
-            return [form for form in forms if form in used]
         found = []
-        for form in forms:
-            if form in used:
+        for form in matching_forms(party.digits, party.region, self._lengths):
+            if form in self._used:
                 found.append(form)
-            zone = zone_of.get(form)
-            if zone is not None and zone not in found:
-                found.append(zone)
+            if form in self._zone_of:
+                found.append(self._zone_of[form])
         return found
 
     def _try_length(self, form: str) -> None:
         length = prefix_length(form)
         if length and length not in self._lengths:
-            self._lengths = tuple(sorted((*self._lengths, length), reverse=True))
+            self._lengths = sorted([*self._lengths, length], reverse=True)
 
 
 class RateTable:
@@ -87,16 +79,16 @@ class RateTable:
     def __init__(
         self, rates: Iterable[Rate], zones: Mapping[str, Sequence[str]] | None = None
     ) -> None:
+        members = {ZONE + name: members for name, members in (zones or {}).items()}
         self._rows: dict[tuple[str, str, str, str], Rows] = {}
-        self._origins = _Side(zones or {})
-        self._destinations = _Side(zones or {})
+        self._origins = _Side(members)
+        self._destinations = _Side(members)
         self._scopes: set[tuple[str, str]] = set()
         levels = {0}
         for rate in rates:
             self._add(rate)
             levels.add(rate.level_from)
         self.levels = sorted(levels)
-        self._scoped = bool(self._scopes - {*_ANY_SCOPE})
 
     def rows(self, origin: Party, destination: Party) -> Rows:
         """Give all rows of the most specific match: one per band and level; none: empty.
@@ -104,7 +96,7 @@ class RateTable:
         They are ordered by band and level.
         """
         origins = self._origins.forms(origin)
-        scopes = self._scopes_of(origin, destination) if self._scoped else _ANY_SCOPE
+        scopes = self._scopes_of(origin, destination)
         rows = self._rows
         for destination_form in self._destinations.forms(destination):
             for origin_form in origins:
@@ -114,11 +106,6 @@ class RateTable:
                         return found
         return ()
 
-    def find(self, origin: Party, destination: Party) -> Rate | None:
-        """Give the row of a call by a tariff without bands and levels; None when none matches."""
-        rows = self.rows(origin, destination)
-        return rows[0] if rows else None
-
     def _add(self, rate: Rate) -> None:
         match = rate.match
         earlier = self._rows.get(match, ())
@@ -126,21 +113,16 @@ class RateTable:
             raise InputError(f"two rates tie: both from {rate.origin} to {rate.destination}")
         if len(earlier) >= MAX_ROWS_OF_A_MATCH:
             raise InputError(f"more than {MAX_ROWS_OF_A_MATCH} rates to {rate.destination}")
-        if not earlier:
-            self._rows[match] = (rate,)
-            self._destinations.add(rate.destination)
-            self._origins.add(rate.origin)
-            self._scopes.add((rate.callee_kind, rate.relation))
-            return
         rows = sorted((*earlier, rate), key=lambda row: (row.band, row.level_from))
         self._rows[match] = tuple(rows)
+        self._destinations.add(rate.destination)
+        self._origins.add(rate.origin)
+        self._scopes.add((rate.callee_kind, rate.relation))
 
     def _scopes_of(self, origin: Party, destination: Party) -> list[tuple[str, str]]:
-        kinds = (destination.kind, ANY) if destination.kind else (ANY,)
-        near = relations(origin.region, destination.region)
         return [
             (kind, relation)
-            for kind in kinds
-            for relation in near
+            for kind in (destination.kind, ANY)
+            for relation in relations(origin.region, destination.region)
             if (kind, relation) in self._scopes
         ]

@@ -36,8 +36,9 @@ def table(*rows: tuple[str, str]) -> RateTable:
 
 
 def found(rates: RateTable, origin: Party, destination: Party) -> tuple[str, str] | None:
-    rate = rates.find(origin, destination)
-    return rate and (rate.origin, rate.destination)
+    rows = rates.rows(origin, destination)
+    assert len(rows) <= 1
+    return (rows[0].origin, rows[0].destination) if rows else None
 
 
 @pytest.mark.parametrize(
@@ -95,17 +96,17 @@ def test_a_row_for_other_callers_does_not_hide_a_wider_one():
 
 def test_a_call_that_no_row_matches_has_no_rate():
     rates = table(("*", "prefix:86"), ("area:010", "*"))
-    assert rates.find(SHENZHEN_LANDLINE, HONG_KONG) is None
-    assert table().find(SHENZHEN_LANDLINE, HONG_KONG) is None
+    assert found(rates, SHENZHEN_LANDLINE, HONG_KONG) is None
+    assert found(table(), SHENZHEN_LANDLINE, HONG_KONG) is None
 
 
 def test_an_unknown_region_matches_no_area_and_no_province():
     rates = table(("*", "area:0755"), ("*", "province:广东"))
-    assert rates.find(BEIJING_LANDLINE, Party("8675583765566", UNKNOWN_REGION)) is None
+    assert found(rates, BEIJING_LANDLINE, Party("8675583765566", UNKNOWN_REGION)) is None
 
 
 def test_a_prefix_longer_than_the_number_does_not_match():
-    assert table(("*", "prefix:1103")).find(HIDDEN, Party("110", UNKNOWN_REGION)) is None
+    assert found(table(("*", "prefix:1103")), HIDDEN, Party("110", UNKNOWN_REGION)) is None
 
 
 def test_two_rows_that_tie_are_a_fault_that_names_them():
@@ -140,10 +141,21 @@ def test_a_short_number_is_never_taken_for_a_foreign_one(kind, digits, form):
     assert found(rates, HIDDEN, callee) == ("*", form)
 
 
-def test_a_party_keeps_its_region():
-    number = Number("075583765566", NumberKind.LANDLINE, "8675583765566")
-    assert Party.of(number, SHENZHEN) == Party("8675583765566", SHENZHEN, "landline")
-    assert Party.of(number, SHENZHEN, kind="call_centre").kind == "call_centre"
+@pytest.mark.parametrize(
+    ("kind", "digits", "compared"),
+    [
+        (NumberKind.LANDLINE, "8675583765566", "8675583765566"),
+        (NumberKind.SHORT, "12345", "8612345"),
+        (NumberKind.EXTENSION, "1001", ""),
+    ],
+)
+def test_a_party_keeps_its_region_and_its_kind(kind, digits, compared):
+    number = Number("as dialled", kind, digits)
+    assert Party.of(number, SHENZHEN) == Party(compared, SHENZHEN, kind)
+    assert Party.of(number, SHENZHEN, kind="call_centre") == Party(
+        compared, SHENZHEN, "call_centre"
+    )
+    assert len({Party.of(number, SHENZHEN), Party.of(number, SHENZHEN)}) == 1
 
 
 @pytest.mark.parametrize(

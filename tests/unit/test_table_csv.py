@@ -6,24 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
+from refusal import refused as faults
 
 from fsbilling.errors import InputError
 from fsbilling.rating import table_csv, table_rows
-from fsbilling.rating.columns import COLUMNS
-from fsbilling.rating.faults import TableFaults
+from fsbilling.rating.columns import COLUMNS, MAX_CELL_CHARS
+from fsbilling.rating.faults import TableFault, TableFaults
 from fsbilling.rating.rate import Rate
 from fsbilling.rating.table_csv import parse, write
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
 ROW = "origin,destination,price_per_min,note\nprovince:广东省,*,0.15,深圳 和 广州\n"
 RATE = Rate(origin="province:广东", rate_micros_per_min=150_000, note="深圳 和 广州")
-
-
-def faults(text: str | bytes) -> list[str]:
-    data = text if isinstance(text, bytes) else text.encode()
-    with pytest.raises(TableFaults) as raised:
-        parse(data)
-    return str(raised.value).split("\n")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk"])
@@ -195,6 +189,17 @@ def test_every_fault_of_every_line_is_told_up_to_fifty_then_a_count():
     assert told[50:] == ["and 30 more"]
 
 
+def test_the_faults_told_are_there_as_values_too():
+    with pytest.raises(TableFaults) as raised:
+        parse(b"price_per_min\n" + b"x\n" * 60)
+    reason = "'x' is not an amount; write it like 0.15"
+    assert raised.value.faults == tuple(
+        TableFault(line, "price_per_min", reason) for line in range(2, 52)
+    )
+    assert raised.value.total == 60
+    assert len(set(raised.value.faults)) == 50
+
+
 def test_fifty_faults_need_no_count():
     assert len(faults("price_per_min\n" + "x\n" * 50)) == 50
 
@@ -204,6 +209,12 @@ def test_a_line_is_where_its_row_begins():
     assert [line.split(":")[0] for line in faults(text)] == [
         "line 2, column note",
         "line 5, column price_per_min",
+    ]
+
+
+def test_a_cell_is_quoted_as_it_stands():
+    assert faults('price_per_min\n"a\r\nb"\n') == [
+        "line 2, column price_per_min: 'a\\r\\nb' is not an amount; write it like 0.15"
     ]
 
 
@@ -217,9 +228,10 @@ def test_bytes_in_no_known_encoding_are_named_by_line():
     assert faults(b"price_per_min,note\n0.1,\xff\xff\n") == [
         "line 2: neither UTF-8 nor GBK; save the table as CSV in UTF-8"
     ]
-    assert faults(b"\xef\xbb\xbfprice_per_min,note\n0.1,\xc9\xee\n") == [
-        "line 2: the file is marked as UTF-8, but this line is not"
+    assert faults(b"\xef\xbb\xbf\nprice_per_min,note\n0.1,\xc9\xee\n") == [
+        "line 3: the file is marked as UTF-8, but this line is not"
     ]
+    assert faults(b"\nprice_per_min,note\n\xff\xff\n0.1\n0.2\n")[0].startswith("line 3: neither")
 
 
 def test_a_file_or_a_table_beyond_its_bound_is_refused(monkeypatch):
@@ -229,8 +241,15 @@ def test_a_file_or_a_table_beyond_its_bound_is_refused(monkeypatch):
     assert faults(rows + "0.1,3\n0.1,4\n") == ["line 4: a table has at most 2 rows"]
     monkeypatch.setattr(table_csv, "MAX_BYTES", len(rows))
     assert len(parse(rows.encode())) == 2
-    monkeypatch.setattr(table_csv, "MAX_BYTES", 1024 * 1024)
-    assert faults(b"x" * (1024 * 1024 + 1)) == ["file: larger than 1 MiB"]
+    monkeypatch.setattr(table_csv, "MAX_BYTES", 3 << 20)
+    assert faults(b"x" * ((3 << 20) + 1)) == ["file: larger than 3 MiB"]
+
+
+def test_the_bounds_are_those_documented():
+    page = (CONTRIB.parent / "docs" / "rates.md").read_text(encoding="utf-8")
+    mib = table_csv.MAX_BYTES / 2**20
+    assert f"At most {mib:g} MiB and {table_rows.MAX_ROWS:,} rows" in page
+    assert f"| {MAX_CELL_CHARS} characters, one line |" in page
 
 
 def test_faults_are_input_errors():
@@ -254,6 +273,11 @@ def test_an_export_shows_every_value_and_no_id():
         "grace_s,min_charge,max_charge,note\n"
         "area:0755,*,0.123456,0.00,1,1,0,0.00,9.00,\n"
     )
+
+
+def test_an_export_takes_rates_one_by_one():
+    rates = [Rate(rate_micros_per_min=1), Rate(rate_micros_per_min=1, band="night")]
+    assert write(iter(rates)) == write(rates)
 
 
 def test_an_export_has_the_columns_that_some_row_uses():

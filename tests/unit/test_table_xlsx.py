@@ -9,10 +9,10 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from refusal import refused as faults
 
 from fsbilling.rating import table_csv, table_xlsx
 from fsbilling.rating.columns import COLUMNS
-from fsbilling.rating.faults import TableFaults
 from fsbilling.rating.plan import Band, Plan
 from fsbilling.rating.rate import Rate
 from fsbilling.rating.table_file import parse
@@ -38,12 +38,6 @@ def repacked(part: str, old: str, new: str, method: int = zipfile.ZIP_DEFLATED) 
             assert name != part or old in text
             packed.writestr(name, text.replace(old, new) if name == part else text)
     return data.getvalue()
-
-
-def faults(data: bytes) -> list[str]:
-    with pytest.raises(TableFaults) as raised:
-        parse(data)
-    return str(raised.value).split("\n")
 
 
 def test_the_first_sheet_is_the_table():

@@ -10,7 +10,7 @@ import pytest
 from fsbilling.errors import InputError
 from fsbilling.numbering.number import Number, NumberKind
 from fsbilling.numbering.region import UNKNOWN_REGION, Region
-from fsbilling.rating.match import parse_match
+from fsbilling.rating.match import matching_forms, parse_match, parse_name, prefix_length
 from fsbilling.rating.rate import Rate
 from fsbilling.rating.table import MATCHING_RULE, Party, RateTable
 
@@ -105,6 +105,24 @@ def test_an_unknown_region_matches_no_area_and_no_province():
     assert found(rates, BEIJING_LANDLINE, Party("8675583765566", UNKNOWN_REGION)) is None
 
 
+@pytest.mark.parametrize(
+    ("digits", "region", "forms"),
+    [
+        ("8675583", SHENZHEN, ["prefix:8675", "area:0755", "province:广东", "prefix:86", "*"]),
+        ("867", SHENZHEN, ["area:0755", "province:广东", "prefix:86", "*"]),
+        ("867", UNKNOWN_REGION, ["prefix:86", "*"]),
+        ("", UNKNOWN_REGION, ["*"]),
+    ],
+)
+def test_a_number_is_matched_by_what_is_known_of_it(digits, region, forms):
+    assert matching_forms(digits, region, (4, 2)) == forms
+
+
+def test_only_a_prefix_compares_digits():
+    assert [prefix_length(form) for form in ("prefix:8675", "prefix:8")] == [4, 1]
+    assert [prefix_length(form) for form in ("*", "area:0755", "zone:prefix")] == [0, 0, 0]
+
+
 def test_a_prefix_longer_than_the_number_does_not_match():
     assert found(table(("*", "prefix:1103")), HIDDEN, Party("110", UNKNOWN_REGION)) is None
 
@@ -181,11 +199,18 @@ def test_a_party_keeps_its_region_and_its_kind(kind, digits, compared):
         ("province:香港特别行政区", "province:香港"),
         ("zone: delta_1", "zone:delta_1"),
         ("Zone:珠三角", "zone:珠三角"),
+        (" * ", "*"),
+        (" ", "*"),
     ],
 )
 def test_each_match_has_one_written_form(written, form):
     assert parse_match(written) == form
     assert parse_match(form) == form
+
+
+def test_a_name_may_be_padded():
+    assert parse_name(" off-peak_1 ") == "off-peak_1"
+    assert parse_name("x" * 32) == "x" * 32
 
 
 @pytest.mark.parametrize(
@@ -197,10 +222,12 @@ def test_each_match_has_one_written_form(written, form):
         ("prefix:8613800138000123", "1 to 15 digits"),
         ("prefix:86755x", "1 to 15 digits"),
         ("٨٦", "1 to 15 digits"),
+        ("8²", "not a match"),
         ("area:755", "with its 0"),
         ("area:07550", "with its 0"),
         ("area:0100", "with its 0"),
         ("province:广冬", "not a province"),
+        ("province:广东x", "not a province"),
         ("province:", "not a province"),
         ("广东", "not a match"),
         ("city:深圳", "not a match"),

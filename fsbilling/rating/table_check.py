@@ -26,8 +26,7 @@ def check_table(rows: Sequence[NumberedRate], plan: Plan, faults: FaultList) -> 
         by_match.setdefault(rate.match, []).append((line, rate))
     bands_cover_all_time = plan.covers_all_time()
     for same in by_match.values():
-        if len(same) > 1 or same[0][1].level_from or same[0][1].band != ANY:
-            _check_match(same, plan, faults, bands_cover_all_time=bands_cover_all_time)
+        _check_match(same, plan, faults, bands_cover_all_time=bands_cover_all_time)
 
 
 def _check_names(line: int, rate: Rate, plan: Plan, faults: FaultList) -> None:
@@ -49,15 +48,16 @@ def _check_precision(line: int, rate: Rate, plan: Plan, faults: FaultList) -> No
 
 def _check_zones(rows: Sequence[NumberedRate], plan: Plan, faults: FaultList) -> None:
     """A number in two zones of one column would be matched by both alike."""
+    zones = {ZONE + name: members for name, members in plan.zones.items()}
     for column in ("destination", "origin"):
         used: dict[str, int] = {}
         for line, rate in rows:
             form: str = getattr(rate, column)
-            if form.startswith(ZONE):
+            if form in zones:
                 used.setdefault(form, line)
         zone_of: dict[str, str] = {}
         for form, line in used.items():
-            for member in plan.zones.get(form.removeprefix(ZONE), ()):
+            for member in zones[form]:
                 other = zone_of.setdefault(member, form)
                 if other != form:
                     reason = f"{member} is in {form} and in {other} of line {used[other]}"
@@ -75,7 +75,7 @@ def _check_match(
         if earlier != line:
             reason = f"{_from_to(rate)}, the same as line {earlier}"
             faults.add(line, "", f"this row is {reason}: they tie")
-        if rate.level_from <= lowest.setdefault(rate.band, (line, rate))[1].level_from:
+        if rate.level_from < lowest.setdefault(rate.band, (line, rate))[1].level_from:
             lowest[rate.band] = (line, rate)
     for line, rate in lowest.values():
         if rate.level_from:

@@ -94,6 +94,13 @@ def test_a_band_that_has_no_row_from_level_0_leaves_calls_without_a_price():
     ]
 
 
+def test_rows_that_tie_above_level_0_leave_calls_without_a_price_too():
+    assert faults("level_from,price_per_min\n50,1\n50,2\n") == [
+        "line 2, column level_from: no row from * to * from level 0 on",
+        "line 3: this row is from * to *, level 50, the same as line 2: they tie",
+    ]
+
+
 @pytest.mark.parametrize(
     ("plan", "rows"),
     [(PLAN, "peak,1\n"), (PLAN, "off,1\n"), (GAPS, "peak,1\nnight,1\n")],

@@ -133,7 +133,7 @@ def test_the_rows_of_one_match_are_bounded(monkeypatch):
     monkeypatch.setattr(table_check, "MAX_ROWS_OF_A_MATCH", 2)
     head = "destination,level_from,price_per_min\n"
     assert sound(head + "*,0,1\n*,1,1\narea:010,0,1\n")
-    assert faults(head + "*,0,1\n*,1,1\n*,2,1\n") == ["line 4: more than 2 rows from * to *"]
+    assert faults(head + "*,2,1\n*,1,1\n*,0,1\n") == ["line 4: more than 2 rows from * to *"]
 
 
 def test_faults_come_in_the_files_order():

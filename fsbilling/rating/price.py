@@ -145,19 +145,19 @@ def _billed_within_s(
     """Give how many billed seconds, increments aside, the credit buys; it buys fewer than all."""
     rate = terms.start_rate(answered_us)
     micros = terms.precision_micros
-    # The most that rounds to no more than the credit:
+    # What is asked, in 3600ths, must stay below the least that rounds to more than the credit:
     # round_half_up(asked) <= credit  <=>  asked < (credit // micros + 1/2) * micros.
-    most = ((2 * (credit_micros // micros) + 1) * micros * S_PER_H - 1) // 2
-    if rate.per_call_micros * S_PER_H > most:
+    bound = (2 * (credit_micros // micros) + 1) * micros * (S_PER_H // 2)
+    if rate.per_call_micros * S_PER_H >= bound:
         return 0
     billed_s = _free_s(rate, end_s, included_s)
-    left = most - (rate.per_call_micros + rate.connect_fee_micros) * S_PER_H
-    if left < 0 or rate.min_charge_micros * S_PER_H > most:
+    left = bound - (rate.per_call_micros + rate.connect_fee_micros) * S_PER_H
+    if left <= 0 or rate.min_charge_micros * S_PER_H >= bound:
         return billed_s
     for row, seconds in terms.pieces(answered_us, billed_s, end_s):
         usage = row.hour_micros * seconds
-        if usage > left:
-            billed_s += left // row.hour_micros
+        if usage >= left:
+            billed_s += (left - 1) // row.hour_micros
             break
         left -= usage
         billed_s += seconds

@@ -280,6 +280,34 @@ def test_credit_ends_at_the_right_second_across_an_edge():
     assert covered_s(live, us(start), 30, 3_600) == 30
 
 
+THREE_BANDS = Terms(
+    tariff="std",
+    version=1,
+    rate=Rate(band="early", rate_micros_per_min=60_000),
+    others=(
+        Rate(band="free", rate_micros_per_min=0),
+        Rate(band="late", rate_micros_per_min=600_000),
+    ),
+    edges=((0, "early"), (10, "free"), (20, "late")),
+)
+
+
+@pytest.mark.parametrize(
+    ("credit_micros", "included_s", "seconds"),
+    [
+        (9_999, 0, 9),
+        (10_000, 0, 20),
+        (19_999, 0, 20),
+        (35_000, 0, 22),
+        (32_000, 3, 22),
+        (25_000, 15, 22),
+        (9_999, 15, 20),
+    ],
+)
+def test_credit_is_followed_through_every_band(credit_micros, included_s, seconds):
+    assert affordable_s(THREE_BANDS, 0, credit_micros, 3_600, included_s) == seconds
+
+
 def test_rows_without_bands_have_no_edges_to_store():
     rows = [Rate(rate_micros_per_min=1, destination="prefix:1"), *ROWS]
     found = Tariff("std", 1, rows, PLAN).terms(

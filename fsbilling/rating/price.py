@@ -71,10 +71,10 @@ def affordable_s(
     grace or included; a negative credit affords nothing. A call that has reached its maximum
     charge may go on to the limit.
     """
-    if credit_micros < 0 or limit_s <= 0:
+    if credit_micros < 0:
         return 0
     if _cost_micros(terms, answered_us, limit_s, included_s) <= credit_micros:
-        return limit_s
+        return max(limit_s, 0)
     # The limit costs more than the credit: so the credit is below any maximum charge.
     rate = terms.start_rate(answered_us)
     grace_s = max(rate.grace_s - 1, 0)
@@ -104,16 +104,13 @@ def _cost_micros(terms: Terms, answered_us: int, seconds: int, included_s: int) 
 
 def _billed_s(rate: Rate, talked_s: int) -> int:
     first_s = rate.first_increment_s
-    if talked_s <= first_s:
-        return first_s
-    return first_s - (first_s - talked_s) // rate.next_increment_s * rate.next_increment_s
+    steps = -((first_s - talked_s) // rate.next_increment_s)
+    return first_s + max(steps, 0) * rate.next_increment_s
 
 
 def _free_s(rate: Rate, billed_s: int, included_s: int) -> int:
     """Give how many of the first billed seconds a package pays for."""
-    if included_s <= 0 or not rate.in_package:
-        return 0
-    return min(included_s, billed_s)
+    return min(max(included_s, 0), billed_s) if rate.in_package else 0
 
 
 def _bounded(terms: Terms, rate: Rate, asked: int, parts: list[Part], *, paid: bool) -> int:

@@ -344,7 +344,7 @@ def test_the_explanation_names_levels_relations_and_kinds():
     )
 
 
-def test_rounding_is_a_part_of_its_own_when_the_parts_do_not_add_up_without():
+def test_parts_that_add_up_need_no_rounding():
     rows = [Rate(rate_micros_per_min=20), Rate(rate_micros_per_min=20, level_from=1)]
     found = terms(Volume(), mode=LevelMode.GRADUATED, rows=rows)
     # 61 s of 1/3 micro-unit: 20.333; the parts are 20 and 0. Add 1 s: 20.667, parts 20 and 1.
@@ -353,7 +353,7 @@ def test_rounding_is_a_part_of_its_own_when_the_parts_do_not_add_up_without():
 
 
 @pytest.mark.parametrize("bound", [{}, {"min_charge_micros": 1}, {"max_charge_micros": 1}])
-def test_what_is_rounded_twice_is_no_minimum_and_no_cap(bound):
+def test_rounding_is_a_part_of_its_own_and_neither_minimum_nor_cap(bound):
     rows = [Rate(rate_micros_per_min=10, level_from=level, **bound) for level in (0, 1)]
     begun = terms(Volume(57), mode=LevelMode.GRADUATED, rows=rows)
     halves = price(begun, 0, 6 * S)  # 3 s each: 0.5 and 0.5, rounded up to 1 and 1

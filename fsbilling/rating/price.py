@@ -34,7 +34,7 @@ def price(terms: Terms, answered_us: int, duration_us: int, included_s: int = 0)
     A call that was never answered, lasted nothing, or is shorter than the rate's grace is not
     billed: no connect fee, no price per call, no minimum.
     """
-    rate = terms.rate if not terms.others else terms.start_rate(answered_us)
+    rate = terms.start_rate(answered_us)
     if duration_us <= 0:
         return Charge(rate, 0, 0, 0, 0, ())
     talked_s = -(-duration_us // US_PER_S)

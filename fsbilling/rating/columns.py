@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any, Final
 
 import msgspec
@@ -70,7 +70,7 @@ def _read_level(cell: str) -> int:
     return int(cell)
 
 
-def _read_one_of(words: frozenset[str]) -> Callable[[str], str]:
+def _read_one_of(words: Set[str]) -> Callable[[str], str]:
     def read(cell: str) -> str:
         word = cell.lower()
         if word not in words:
@@ -85,7 +85,7 @@ def _read_band(cell: str) -> str:
 
 
 def _read_flag(cell: str) -> bool:
-    return _read_one_of(frozenset({YES, NO}))(cell) == YES
+    return _read_one_of({YES, NO})(cell) == YES
 
 
 def _write_flag(value: bool) -> str:  # noqa: FBT001 - a cell's value
@@ -93,7 +93,7 @@ def _write_flag(value: bool) -> str:  # noqa: FBT001 - a cell's value
 
 
 def _read_note(cell: str) -> str:
-    if not cell.isprintable() and _NOT_IN_A_LINE.intersection(map(unicodedata.category, cell)):
+    if _NOT_IN_A_LINE.intersection(map(unicodedata.category, cell)):
         raise ValueError("a note is one line, without control or invisible characters")
     return cell
 

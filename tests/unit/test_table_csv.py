@@ -61,6 +61,15 @@ def test_header_names_may_be_padded_and_in_capitals():
     assert parse(b" Price_Per_Min ,ORIGIN\n0.15,*\n") == [Rate(rate_micros_per_min=150_000)]
 
 
+def test_words_may_be_in_capitals():
+    assert parse(b"price_per_min,callee_kind,in_package\n1,Mobile,NO\n") == [
+        Rate(rate_micros_per_min=1_000_000, callee_kind="mobile", in_package=False)
+    ]
+    assert faults("price_per_min,in_package\n1,Maybe\n") == [
+        "line 2, column in_package: 'Maybe' is none of no, yes"
+    ]
+
+
 def test_what_a_spreadsheet_leaves_empty_around_the_table_is_ignored():
     text = ",,\nprice_per_min,,\n0.15,,\n,,\n \n"
     assert parse(text.encode()) == [Rate(rate_micros_per_min=150_000)]

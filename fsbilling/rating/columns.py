@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -70,7 +70,7 @@ def _read_level(cell: str) -> int:
     return int(cell)
 
 
-def _read_one_of(words: Set[str]) -> Callable[[str], str]:
+def _read_one_of(words: Collection[str]) -> Callable[[str], str]:
     def read(cell: str) -> str:
         word = cell.lower()
         if word not in words:

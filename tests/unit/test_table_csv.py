@@ -10,8 +10,8 @@ from refusal import refused as faults
 
 from fsbilling.errors import InputError
 from fsbilling.rating import table_csv, table_rows
-from fsbilling.rating.columns import COLUMNS, MAX_CELL_CHARS
-from fsbilling.rating.faults import TableFault, TableFaults
+from fsbilling.rating.columns import COLUMNS, MAX_CELL_CHARS, read_header
+from fsbilling.rating.faults import FaultList, TableFault, TableFaults
 from fsbilling.rating.rate import Rate
 from fsbilling.rating.table_csv import parse, write
 
@@ -82,6 +82,13 @@ def test_a_table_may_have_no_rows():
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"\xef\xbb\xbf"])
 def test_a_file_without_a_header_is_refused(data):
     assert faults(data) == ["file: there is no header; the first line names the columns"]
+
+
+def test_a_header_of_empty_cells_names_no_column():
+    noted = FaultList()
+    assert read_header(1, ["", " "], noted) == []
+    with pytest.raises(TableFaults, match="^line 1, column price_per_min: this column is missing$"):
+        noted.raise_any()
 
 
 def test_unknown_doubled_and_missing_columns_are_named():

@@ -137,12 +137,19 @@ def test_the_edge_of_a_clock_change_is_exact_to_the_second():
     assert edges[1] == (put_forward + 86_400, "two")
 
 
+def test_edges_are_exact_where_local_time_is_off_by_seconds():
+    plan = Plan(time_zone="Africa/Monrovia", bands=(Band("day", (), ((480, 1_200),)),))
+    eight = us("1971-06-01 08:00", "Africa/Monrovia")  # at 44 minutes and 30 seconds from UTC
+    assert (eight // S, "day") in Schedule(plan).edges(eight)
+
+
 def test_bands_are_laid_out_for_more_than_a_week():
     at_us = us("2026-11-23 23:59:59")
     edges = Schedule(Plan(bands=(PEAK,))).edges(at_us)
     assert LAYOUT_DAYS == 9
     assert edges[0][0] <= at_us // S
     assert edges[-1][0] >= at_us // S + 7 * 86_400
+    assert edges[-1][0] < edges[0][0] + LAYOUT_DAYS * 86_400
     assert len(edges) == len(set(edges))
 
 

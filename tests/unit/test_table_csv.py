@@ -84,6 +84,11 @@ def test_a_file_without_a_header_is_refused(data):
     assert faults(data) == ["file: there is no header; the first line names the columns"]
 
 
+def test_a_column_name_is_quoted_up_to_the_bound():
+    [told, _] = faults(f"{'x' * 300}\n1\n")
+    assert told.startswith(f"line 1: no column '{'x' * MAX_CELL_CHARS}'; the columns are ")
+
+
 def test_a_header_of_empty_cells_names_no_column():
     noted = FaultList()
     assert read_header(1, ["", " "], noted) == []

@@ -108,14 +108,18 @@ def test_an_unknown_region_matches_no_area_and_no_province():
 @pytest.mark.parametrize(
     ("digits", "region", "forms"),
     [
-        ("8675583", SHENZHEN, ["prefix:8675", "area:0755", "province:广东", "prefix:86", "*"]),
-        ("867", SHENZHEN, ["area:0755", "province:广东", "prefix:86", "*"]),
-        ("867", UNKNOWN_REGION, ["prefix:86", "*"]),
+        (
+            "8675583",
+            SHENZHEN,
+            ["prefix:8675", "prefix:867", "area:0755", "province:广东", "prefix:86", "*"],
+        ),
+        ("86", SHENZHEN, ["area:0755", "province:广东", "prefix:86", "*"]),
+        ("867", UNKNOWN_REGION, ["prefix:867", "prefix:86", "*"]),
         ("", UNKNOWN_REGION, ["*"]),
     ],
 )
 def test_a_number_is_matched_by_what_is_known_of_it(digits, region, forms):
-    assert matching_forms(digits, region, (4, 2)) == forms
+    assert matching_forms(digits, region, (4, 3, 2)) == forms
 
 
 def test_only_a_prefix_compares_digits():
@@ -174,6 +178,7 @@ def test_a_party_keeps_its_region_and_its_kind(kind, digits, compared):
         compared, SHENZHEN, "call_centre"
     )
     assert len({Party.of(number, SHENZHEN), Party.of(number, SHENZHEN)}) == 1
+    assert Party(compared, SHENZHEN).kind == ""
 
 
 @pytest.mark.parametrize(
@@ -208,6 +213,35 @@ def test_each_match_has_one_written_form(written, form):
     assert parse_match(form) == form
 
 
+PROVINCES = (
+    "北京 天津 上海 重庆 河北 山西 内蒙古 辽宁 吉林 黑龙江 江苏 浙江 安徽 福建 江西 山东 河南 湖北 "
+    "湖南 广东 广西 海南 四川 贵州 云南 西藏 陕西 甘肃 青海 宁夏 新疆 香港 澳门 台湾"
+)
+
+
+@pytest.mark.parametrize("name", PROVINCES.split())
+def test_every_province_has_its_match(name):
+    for written in (name, f"{name}省", f"{name}市", f"{name}自治区", f"{name}特别行政区"):
+        assert parse_match(f"province:{written}") == f"province:{name}"
+
+
+@pytest.mark.parametrize(
+    ("official", "form"),
+    [
+        ("广西壮族自治区", "province:广西"),
+        ("宁夏回族自治区", "province:宁夏"),
+        ("新疆维吾尔自治区", "province:新疆"),
+    ],
+)
+def test_an_autonomous_region_may_be_named_in_full(official, form):
+    assert parse_match(f"province:{official}") == form
+
+
+@pytest.mark.parametrize("code", ["010", "020", "029", "0300", "0399", "0999"])
+def test_area_codes_have_three_or_four_digits(code):
+    assert parse_match(f"area:{code}") == f"area:{code}"
+
+
 def test_a_name_may_be_padded():
     assert parse_name(" off-peak_1 ") == "off-peak_1"
     assert parse_name("x" * 32) == "x" * 32
@@ -226,6 +260,11 @@ def test_a_name_may_be_padded():
         ("area:755", "with its 0"),
         ("area:07550", "with its 0"),
         ("area:0100", "with its 0"),
+        ("area:011", "with its 0"),
+        ("area:0200", "with its 0"),
+        ("area:0155", "with its 0"),
+        ("area:0055", "with its 0"),
+        ("area:0355x", "with its 0"),
         ("province:广冬", "not a province"),
         ("province:广东x", "not a province"),
         ("province:", "not a province"),

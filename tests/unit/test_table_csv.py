@@ -118,6 +118,12 @@ def test_unknown_doubled_and_missing_columns_are_named():
         ("price_per_min", "1000000.000001", "must be from 0 to 1000000"),
         ("connect_fee", "-1", "must be from 0 to 1000000"),
         ("min_charge", "9999999999", "'9999999999' is out of range"),
+        ("price_per_min", "9" * 15, f"'{'9' * 15}' is out of range"),
+        ("price_per_min", "9" * 16, f"'{'9' * 16}' is not an amount; write it like 0.15"),
+        ("price_per_min", f"0.{'1' * 15}", f"'0.{'1' * 15}' has more than six decimals"),
+        ("price_per_min", f"0.{'1' * 16}", f"'0.{'1' * 16}' is not an amount; write it like 0.15"),
+        ("grace_s", "9" * 10, "must be from 0 to 3600 seconds"),
+        ("grace_s", "9" * 11, f"'{'9' * 11}' is not a whole number of seconds"),
         ("first_increment_s", "6.0", "'6.0' is not a whole number of seconds"),
         ("first_increment_s", "0", "must be from 1 to 86400 seconds"),
         ("next_increment_s", "-6", "must be from 1 to 86400 seconds"),
@@ -142,6 +148,8 @@ def test_unknown_doubled_and_missing_columns_are_named():
         ("note", '"two\nlines"', "a note is one line, without control or invisible characters"),
         ("note", "\u202egnp", "a note is one line, without control or invisible characters"),
         ("note", "\x1b[31m", "a note is one line, without control or invisible characters"),
+        ("note", "a\u2028b", "a note is one line, without control or invisible characters"),
+        ("note", "a\u2029b", "a note is one line, without control or invisible characters"),
     ],
 )
 def test_a_faulty_cell_is_named_with_line_column_and_reason(column, cell, reason):
@@ -161,6 +169,11 @@ def test_a_price_per_hour_stands_in_for_one_per_minute():
 
 def test_a_note_may_be_as_long_as_the_bound():
     assert parse(f"price_per_min,note\n0.1,{'深' * 200}\n".encode())[0].note == "深" * 200
+
+
+def test_half_a_surrogate_is_no_note():
+    with pytest.raises(ValueError, match="a note is one line"):
+        COLUMNS[-1].value("\ud800")
 
 
 def test_every_bound_itself_is_sound():

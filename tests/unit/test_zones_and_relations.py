@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fsbilling.errors import InputError
@@ -154,6 +156,11 @@ def test_rows_that_tie_in_band_and_level_are_a_fault():
     rows = [Rate(band="a", level_from=5, rate_micros_per_min=price) for price in (1, 2)]
     with pytest.raises(InputError, match=r"both from \* to \*"):
         RateTable(rows)
+
+
+def test_the_bound_on_the_rows_of_one_match_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "rates.md").read_text(encoding="utf-8")
+    assert f"at most {table_module.MAX_ROWS_OF_A_MATCH} of them" in page.replace("\n", " ")
 
 
 def test_the_rows_of_one_match_are_bounded(monkeypatch):

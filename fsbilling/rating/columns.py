@@ -183,8 +183,7 @@ def _sound_rate(line: int, values: dict[str, Any], faults: FaultList) -> Rate | 
             return None
         values[PRICE.field] = 0
     rate = Rate(**values)
-    sound = True
-    for field, reason in rate_faults(rate):
+    found = list(rate_faults(rate))
+    for field, reason in found:
         faults.add(line, _NAME_OF[field], reason)
-        sound = False
-    return rate if sound else None
+    return None if found else rate

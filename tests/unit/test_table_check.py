@@ -136,6 +136,12 @@ def test_the_rows_of_one_match_are_bounded(monkeypatch):
     assert faults(head + "*,2,1\n*,1,1\n*,0,1\n") == ["line 4: more than 2 rows from * to *"]
 
 
+def test_a_row_out_of_range_is_no_tie_as_well():
+    assert faults("price_per_min,grace_s\n1,0\n1,3601\n") == [
+        "line 3, column grace_s: must be from 0 to 3600 seconds"
+    ]
+
+
 def test_faults_come_in_the_files_order():
     text = "band,price_per_min\n*,1\nevening,1\n*,x\n*,2\n"
     assert [line[:6] for line in faults(text)] == ["line 3", "line 4", "line 5"]

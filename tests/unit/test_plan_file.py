@@ -153,6 +153,10 @@ def test_a_fault_is_named_with_its_place(text, fault):
     assert faults(text) == [fault]
 
 
+def test_the_largest_package_is_still_one_with_an_end():
+    assert parse(b"[package]\nminutes = 1000000000").included_s == 60_000_000_000 < UNLIMITED_S
+
+
 def test_a_precision_that_is_no_amount_is_told_what_it_may_be():
     assert faults("precision = 'fine'") == [
         "precision: 'fine' is not an amount; write it like 12.34",

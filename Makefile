@@ -8,7 +8,7 @@ VENV := .venv
 SECONDS ?= 600
 BIN := $(VENV)/bin
 
-.PHONY: demo test check live soak fuzz bench clean
+.PHONY: demo test check live soak fuzz mutants bench clean
 
 demo: $(VENV)/.runtime  ## calls, cuts, top-ups and CDRs against a simulated switch, in 30 s
 	$(BIN)/fsbilling demo
@@ -32,11 +32,16 @@ fuzz: $(VENV)/.dev  ## coverage-guided fuzzing of all that reads strangers' byte
 	$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
 	$(BIN)/python -m tests.fuzz all --seconds $(SECONDS)
 
+mutants: $(VENV)/.dev  ## change the rating code, one small thing at a time: what does no test notice?
+	$(BIN)/python -m pip install --quiet --editable ".[mutants]"
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
 bench: $(VENV)/.dev  ## ratios, side by side
 	$(BIN)/python -m pytest -m bench -s tests/bench
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis mutants
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3"; exit 1; }

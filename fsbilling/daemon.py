@@ -6,6 +6,7 @@ the same code. The process must be monkey-patched by gevent before this module i
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 from collections.abc import Callable
@@ -24,22 +25,30 @@ from fsbilling.billing.authorise import Authoriser
 from fsbilling.billing.meter import Meter
 from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
+from fsbilling.billing.settler import Settler
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S, Clock, SteadyClock, SystemClock
 from fsbilling.config import Config, Metering, Numbering
-from fsbilling.errors import FsbillingError, StoreError
+from fsbilling.doors import Doors
+from fsbilling.duty import Duty
+from fsbilling.errors import FsbillingError, StoreError, SwitchError
 from fsbilling.numbering.region_table import RegionTable
+from fsbilling.patience import in_a_thread, sql_bound
 from fsbilling.rounds import Rounds
-from fsbilling.store import migrations, regions
-from fsbilling.store.engine import Database
+from fsbilling.store import holds, migrations, regions
+from fsbilling.store.engine import BULK_BOUND_S, Database
+from fsbilling.store.journal import Journal
+from fsbilling.store.switch_lock import switch_lock
 from fsbilling.switch.channel import Channel, ChannelEvent
+from fsbilling.switch.connection import COMMAND_TIMEOUT_S
 from fsbilling.switch.hook import HookAnswer, HookServer
 from fsbilling.switch.link import Link
-from fsbilling.switch.node import Node
+from fsbilling.switch.node import Api, Node
 from fsbilling.switch.witness import Witness
+from fsbilling.watchdog import Watchdog, notify
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +56,7 @@ MAX_CALLS_AT_ONCE = 500
 """How many calls are worked on beside each other; further ones wait their turn."""
 
 TARIFF_REFRESH_S = 5
+PLAY_S = 1
 REFUSALS_S = 1
 REGIONS_AT_ONCE = 1_000
 IDLE_S = 60.0
@@ -62,14 +72,28 @@ class Daemon:
         self.config = config
         self._clock = clock or SteadyClock()
         self.db = Database.open(config.database.url)
+        self.db.bound = sql_bound
         migrations.check(self.db)
+        self._journal = Journal(
+            config.journal_path(os.environ),
+            max_bytes=config.journal.max_mb * 1_000_000,
+            run=in_a_thread,
+        )
+        self._book = TariffBook(self.db, breathe=partial(gevent.sleep, 0))
+        self._settler = Settler(self.db, self._book, self._clock, self._journal)
+        self._duty = Duty(
+            switch_lock(self.db, [switch.name for switch in config.switches]),
+            begin=self._begin,
+            pause=self._pause,
+            hand_over=self._hand_over,
+        )
+        self._watchdog = Watchdog()
         self._links = {switch.name: self._link(config, switch.name) for switch in config.switches}
-        self._nodes = {name: Node(name, link.api) for name, link in self._links.items()}
+        self._nodes = {name: Node(name, self._api(link)) for name, link in self._links.items()}
         self._workers = Pool(MAX_CALLS_AT_ONCE)
         self._alarm_set = Event()
         self._stop = Event()
         self._greenlets = Pool()
-        self._book = TariffBook(self.db, breathe=partial(gevent.sleep, 0))
         self._unrecorded = Unrecorded(self.db)
         self._fault: BaseException | None = None
         pace = pace_of(config.metering)
@@ -83,6 +107,7 @@ class Daemon:
             warning=WarningSound(config.metering.warn_sound),
             spawn=self._workers.spawn,
             on_alarm_set=self._alarm_set.set,
+            settler=self._settler,
         )
         self._authoriser = Authoriser(
             self.db,
@@ -90,6 +115,7 @@ class Daemon:
             clock=clock or SystemClock(),
             pace=pace,
             first_slice_s=config.metering.first_slice_s,
+            gate=lambda: self._settler.objection(self.meter.live_calls),
         )
         self._reception = Reception(
             self._authoriser,
@@ -120,13 +146,8 @@ class Daemon:
             pause_s=lambda: self.config.metering.poll_s,
             on_fault=self._on_fault,
         )
-        self.hook = HookServer(
-            config.hook.address,
-            decide=self._decide,
-            abandoned=self._reception.abandoned,
-            deadline_ms=config.hook.deadline_ms,
-            max_connections=config.hook.max_connections,
-        )
+        self._doors = Doors(self._new_hook, self._links)
+        self._has_started = False
 
     @property
     def is_linked(self) -> bool:
@@ -134,18 +155,29 @@ class Daemon:
         return all(link.is_up for link in self._links.values())
 
     def start(self) -> None:
-        """Load what the hook needs, then open the doors. Raises FsbillingError or OSError."""
+        """Settle what the journal kept, then work, or wait for the daemon that works to end.
+
+        Raises FsbillingError or OSError.
+        """
         self._refresh_book()
+        self._settler.play()
         self._load_regions()
-        for link in self._links.values():
-            link.start()
-        for loop in (self._wake_calls, self._refresh_tariffs, self._write_refusals):
+        self._greenlets.add(self._watchdog.start())
+        for loop in (
+            self._wake_calls,
+            self._refresh_tariffs,
+            self._play_journal,
+            self._write_refusals,
+        ):
             self._greenlets.spawn(loop).link_exception(self._on_fault)
         self._rounds.start()
-        self.hook.start()
-        log.info(
-            "started", hook=self.config.hook.listen, database=self.db.url, switches=[*self._nodes]
-        )
+        if not self._duty.try_now():
+            log.info("standing by: another daemon works for", switches=[*self._nodes])
+            notify("STATUS=standing by")
+        self._has_started = True
+        self._greenlets.spawn(self._duty.keep).link_exception(self._on_fault)
+        notify("READY=1")
+        log.info("started", database=self.db.url, switches=[*self._nodes])
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, or until a part of it broke: raises what broke it."""
@@ -163,12 +195,13 @@ class Daemon:
         Work under way is finished; holds stay in SQL, where the next start finds them.
         """
         log.info("stopping", live_calls=self.meter.live_calls)
-        self.hook.stop()
-        for link in self._links.values():
-            link.stop()
+        self._watchdog.stop()
+        self._doors.close()
         self._rounds.stop()
         self._greenlets.kill()
         self._workers.join(timeout=DRAIN_S)
+        self._duty.end()
+        self._journal.close()
         self.db.close()
         log.info("stopped")
 
@@ -198,24 +231,61 @@ class Daemon:
             (switch.host, switch.port),
             switch.password,
             on_event=partial(self._on_event, name),
-            on_up=partial(self._on_up, name),
-            on_down=partial(self._on_down, name),
+            on_up=lambda: self._rounds.look_round(name),
+            on_down=lambda: self.meter.lost(name),
+        )
+
+    def _api(self, link: Link) -> Api:
+        """Let commands through only while this daemon is on duty for its switches."""
+
+        def api(command: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
+            if not self._duty.may_work():
+                raise SwitchError("not on duty: another daemon may be")
+            return link.api(command, timeout_s)
+
+        return api
+
+    def _begin(self) -> None:
+        """Work: from the holds in SQL, which another daemon may have moved on."""
+        with self.db.read() as conn:
+            for switch in self._nodes:
+                self.meter.catch_up(holds.live(conn, switch=switch))
+        self._doors.open(patient=self._has_started)
+        self._rounds.look_everywhere()
+        notify("STATUS=on duty")
+
+    def _pause(self, is_awaited: bool) -> None:  # noqa: FBT001
+        """Leave the switch alone; what ends meanwhile is still settled.
+
+        With another daemon waiting, the hook closes, so that FreeSWITCH turns to the other's.
+        """
+        notify("STATUS=the switch lock is lost")
+        if is_awaited:
+            self._doors.close_hook()
+
+    def _hand_over(self) -> None:
+        """Forget the calls that are another daemon's now, and wait."""
+        notify("STATUS=standing by")
+        self._doors.close()
+        self.meter.put_down()
+
+    def _new_hook(self) -> HookServer:
+        return HookServer(
+            self.config.hook.address,
+            decide=self._decide,
+            abandoned=self._reception.abandoned,
+            deadline_ms=self.config.hook.deadline_ms,
+            max_connections=self.config.hook.max_connections,
         )
 
     def _on_event(self, switch: str, event: ChannelEvent) -> None:
         self._reception.on_event(switch, event)
 
-    def _on_up(self, switch: str) -> None:
-        self._rounds.look_round(switch)
-
-    def _on_down(self, switch: str) -> None:
-        self.meter.lost(switch)
+    def _node_of_core(self, core_uuid: str) -> str | None:
+        return self._rounds.node_of_core(core_uuid)
 
     def _look_soon(self, switch: str) -> None:
         self._rounds.look_soon(switch)
-
-    def _node_of_core(self, core_uuid: str) -> str | None:
-        return self._rounds.node_of_core(core_uuid)
 
     def _on_fault(self, part: gevent.Greenlet) -> None:
         """Stop rather than go on without a part: a service manager starts anew at once."""
@@ -247,6 +317,14 @@ class Daemon:
         self._book.refresh()
         self._book.make_ready(self._clock.now_us())
 
+    def _play_journal(self) -> None:
+        while True:
+            gevent.sleep(PLAY_S)
+            try:
+                self._settler.play()
+            except StoreError as fault:
+                log.warning("journal waits", fault=str(fault), bytes=self._journal.used_bytes)
+
     def _write_refusals(self) -> None:
         while True:
             gevent.sleep(REFUSALS_S)
@@ -258,7 +336,7 @@ class Daemon:
     def _load_regions(self) -> None:
         """Read half a million rows, a few at a time: live calls must not wait for a reload."""
         table = RegionTable()
-        with self.db.read() as conn:
+        with self.db.read(BULK_BOUND_S) as conn:
             rows = iter(regions.load(conn))
             while chunk := list(islice(rows, REGIONS_AT_ONCE)):
                 table.extend(chunk)

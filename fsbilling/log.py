@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
@@ -32,10 +34,27 @@ def configure(settings: Log) -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, _renderer(settings)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", _Stderr())),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s", force=True)
+
+
+class _Stderr:
+    """Standard error, of which a full disk or a reader that has gone stops no call.
+
+    What is lost is a log line; raising here would break into a settlement instead.
+    """
+
+    def write(self, text: str) -> None:
+        """Write what can be written."""
+        with suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Flush, as far as that goes."""
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 def _mask_numbers(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -55,7 +55,7 @@ class Rounds:
         self._greenlets.kill()
 
     def look_round(self, switch: str) -> None:
-        """Take up what lives after the link was away; look again for what ended."""
+        """Take up what lives after the link, or the duty, was away; look again for what ended."""
         self._to_take_up.add(switch)
         if self._sweep(switch):
             self._greenlets.spawn(self._look_again, switch)
@@ -65,6 +65,12 @@ class Rounds:
         if switch not in self._in_doubt:
             self._in_doubt.add(switch)
             self._greenlets.spawn(self._resolve_doubt, switch)
+
+    def look_everywhere(self) -> None:
+        """Look round in the background, on every switch that is linked."""
+        for switch, link in self._links.items():
+            if link.is_up:
+                self._greenlets.spawn(self.look_round, switch)
 
     def node_of_core(self, core_uuid: str) -> str | None:
         """Name the switch of a FreeSWITCH process; None when it was never seen."""

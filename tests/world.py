@@ -12,13 +12,14 @@ from fsbilling.billing.authorise import Authoriser
 from fsbilling.billing.meter import Meter
 from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
+from fsbilling.billing.settler import Settler
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S
 from fsbilling.credit.account import Mode
-from fsbilling.errors import Refused, SwitchError
+from fsbilling.errors import Refused, StoreError, SwitchError
 from fsbilling.numbering.region import Region
 from fsbilling.numbering.region_table import RegionTable
 from fsbilling.rating.plan import PLAIN
@@ -28,7 +29,8 @@ from fsbilling.sim.plan import CallPlan, Service
 from fsbilling.sim.switch import SimSwitch
 from fsbilling.sim.virtual_clock import EPOCH_US, VirtualClock
 from fsbilling.store import accounts, cdrs, directory, entries, holds, tariffs, usages
-from fsbilling.store.engine import Database
+from fsbilling.store.engine import BOUND_S, Database
+from fsbilling.store.journal import Journal
 from fsbilling.switch.channel import Channel, ChannelEvent
 from fsbilling.switch.node import Node
 
@@ -45,12 +47,20 @@ class Daemon:
     def __init__(self, world: World) -> None:
         self._world = world
         nodes = {SWITCH: Node(SWITCH, world.api)}
-        self.book = book = TariffBook(world.db)
+        self.book = book = TariffBook(world.sql)
         book.refresh()
-        authoriser = Authoriser(world.db, book, clock=world.clock, pace=PACE, first_slice_s=15)
+        self.settler = Settler(world.sql, book, world.clock, world.journal)
+        authoriser = Authoriser(
+            world.sql,
+            book,
+            clock=world.clock,
+            pace=PACE,
+            first_slice_s=15,
+            gate=lambda: self.settler.objection(self.meter.live_calls),
+        )
         authoriser.regions = RegionTable.from_rows(REGIONS)
         self.meter = Meter(
-            world.db,
+            world.sql,
             book,
             nodes,
             clock=world.clock,
@@ -58,6 +68,7 @@ class Daemon:
             slice_s=30,
             warning=WarningSound("tone_stream://%(200,100,950)"),
             spawn=lambda job: job(),
+            settler=self.settler,
         )
         self.reception = Reception(
             authoriser,
@@ -65,11 +76,11 @@ class Daemon:
             nodes,
             plan=NumberPlan(emergency=frozenset({"110", "119", "120", "122"})),
             node_of_core=lambda _core: SWITCH,
-            unrecorded=Unrecorded(world.db),
+            unrecorded=Unrecorded(world.sql),
             on_doubt=lambda _switch: None,
         )
         self.recovery = Recovery(
-            world.db,
+            world.sql,
             self.meter,
             nodes,
             witnesses=world.witnesses,
@@ -87,11 +98,33 @@ class Daemon:
         return self.recovery.sweep(SWITCH, take_up=take_up)
 
 
+class SqlDoor:
+    """The daemon's way to the database, which can be shut; a test looks past it."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.is_open = True
+
+    def read(self, bound_s=BOUND_S):
+        self._pass()
+        return self._db.read(bound_s)
+
+    def write(self):
+        self._pass()
+        return self._db.write()
+
+    def _pass(self):
+        if not self.is_open:
+            raise StoreError("SQL is out")
+
+
 class World:
     """A switch, a database and, most of the time, a daemon."""
 
     def __init__(self, db: Database, *, seed: int = 1, now_us: int = EPOCH_US) -> None:
         self.db = db
+        self.sql = SqlDoor(db)
+        self.journal: Journal | None = None
         self.clock = VirtualClock(now_us)
         self.witnesses = {}
         self.link_is_up = True
@@ -123,6 +156,12 @@ class World:
             source="test",
             at_us=EPOCH_US,
         )
+
+    def change_tariff(self, rates, plan=PLAIN):
+        """A version that prices every further call."""
+        with self.db.write() as conn:
+            self.add_tariff(conn, rates, plan)
+        self.daemon.book.refresh()
 
     def add_account(self, conn, code, credit, *, mode=Mode.PREPAID, credit_limit_micros=0):
         added = accounts.add(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from sqlalchemy import Connection
 
@@ -37,6 +39,7 @@ REFUSAL_CAUSES = {
     "unknown_number": "UNALLOCATED_NUMBER",
     "no_tariff": "NO_ROUTE_DESTINATION",
     "no_rate": "NO_ROUTE_DESTINATION",
+    "journal_full": "NORMAL_TEMPORARY_FAILURE",
 }
 """The hang-up cause of a refusal, by its reason: Q.850 names as FreeSWITCH spells them."""
 
@@ -66,7 +69,9 @@ class Authoriser:
         clock: Clock,
         pace: Pace,
         first_slice_s: int,
+        gate: Callable[[], Refused | None] = lambda: None,
     ) -> None:
+        self._gate = gate
         self._db = db
         self._book = book
         self._clock = clock
@@ -85,6 +90,9 @@ class Authoriser:
         Asking again for a channel that already has a payer answers with what stands: a channel
         carries at most one payer. Raises StoreError when SQL does not answer.
         """
+        closed = self._gate()
+        if closed is not None:
+            return self._turn_away(attempt, closed)
         with self._db.read() as conn:
             payer = find_payer(conn, attempt)
         if isinstance(payer, Refused):
@@ -208,6 +216,13 @@ class Authoriser:
 
     def _region(self, number: Number) -> Region:
         return self.regions.find(number) if number.digits else UNKNOWN_REGION
+
+    def _turn_away(self, attempt: Attempt, closed: Refused) -> Refused:
+        """Refuse before anything is looked up; with SQL out, without a CDR."""
+        try:
+            return self._refuse(attempt, "", closed)
+        except StoreError:
+            return closed
 
     def _refuse(self, attempt: Attempt, account: str, refused: Refused) -> Refused:
         with self._db.write() as conn:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
+from sqlalchemy import Connection
 
 from fsbilling.calls.cdr import Cdr
 from fsbilling.ledger.entry import EntryKind, call_ref
+from fsbilling.store import usages
 from fsbilling.store.entries import Draft
 
 
@@ -62,3 +64,17 @@ def affordable(
             free_micros -= correction.extra_micros
             posted.append(correction)
     return posted, waiting
+
+
+def recount(conn: Connection, account_id: int, corrected: Correction) -> None:
+    """Let the month count what the call is billed for now."""
+    before, after = corrected.before, corrected.after
+    usages.recount(
+        conn,
+        account_id,
+        after.tariff,
+        after.month,
+        billed_s=after.billed_s - before.billed_s,
+        calls=(after.billed_s > 0) - (before.billed_s > 0),
+        included_s=after.included_s - before.included_s,
+    )

@@ -35,14 +35,15 @@ def _bonded_leg(channel: Channel) -> str:
     return uuid if is_uuid(uuid) else ""
 
 
+def left_by_transfer(channel: Channel) -> bool:
+    """Tell whether a leg bears the marks of a transfer."""
+    dispositions = {channel.hangup_cause, channel.variable("endpoint_disposition")}
+    return not TRANSFERS.isdisjoint(dispositions) or any(map(channel.variable, MARKS))
+
+
 def _may_have_left_another(channel: Channel) -> bool:
     """Tell whether the leg it was bridged to may live on.
 
     `uuid_transfer ... -bleg` leaves no mark; but there, too, the switch ended this leg itself.
     """
-    dispositions = {channel.hangup_cause, channel.variable("endpoint_disposition")}
-    return (
-        not TRANSFERS.isdisjoint(dispositions)
-        or any(channel.variable(mark) for mark in MARKS)
-        or channel.hangup_disposition == "send_bye"
-    )
+    return left_by_transfer(channel) or channel.hangup_disposition == "send_bye"

@@ -8,7 +8,7 @@ mailbox; different calls run beside each other.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 import structlog
@@ -18,19 +18,20 @@ from fsbilling.billing.follow import follow
 from fsbilling.billing.mailbox import Job, Mailboxes
 from fsbilling.billing.renewal import renew
 from fsbilling.billing.resume import session_of
-from fsbilling.billing.settle import settle
+from fsbilling.billing.settler import Settler
 from fsbilling.billing.skew import Skew
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls import command as do
 from fsbilling.calls import event as on
 from fsbilling.calls.pace import Pace
-from fsbilling.calls.session import Session, resume, step
+from fsbilling.calls.session import Phase, Session, resume, step
 from fsbilling.calls.settlement import ALLOTTED_TIMEOUT
 from fsbilling.clock import Clock
 from fsbilling.errors import StoreError, SwitchError
 from fsbilling.store import holds
 from fsbilling.store.engine import Database
+from fsbilling.store.holds import Hold
 from fsbilling.switch.node import Node
 
 log = structlog.get_logger(__name__)
@@ -54,9 +55,10 @@ class Meter:
         warning: WarningSound,
         spawn: Callable[[Job], object],
         on_alarm_set: Callable[[], None] = lambda: None,
+        settler: Settler | None = None,
     ) -> None:
         self._db = db
-        self._book = book
+        self._settler = settler or Settler(db, book, clock)
         self._nodes = nodes
         self._clock = clock
         self._pace = pace
@@ -148,6 +150,21 @@ class Meter:
     def take_up(self, key: CallKey, *, answered_us: int, leg_uuid: str) -> None:
         """Go on with a call that the switch says lives, after a restart or a lost link."""
         self._mailboxes.post(key, lambda: self._take_up(key, answered_us, leg_uuid))
+
+    def catch_up(self, held: Iterable[Hold]) -> None:
+        """Take over from the holds what another daemon has done for our calls meanwhile."""
+        for hold in held:
+            key = (hold.call.switch, hold.call.uuid)
+            session = self._sessions.get(key)
+            if session is not None and hold.timer_seq > session.timer_seq:
+                self._sessions[key] = session_of(hold, self._pace)
+
+    def put_down(self) -> None:
+        """Forget every call but those that are being settled: another daemon has them."""
+        for key, session in list(self._sessions.items()):
+            if session.phase is not Phase.SETTLING:
+                del self._sessions[key]
+                self.alarms.cancel(key)
 
     def _take_up(self, key: CallKey, answered_us: int, leg_uuid: str) -> None:
         self._unseen_us.pop(key, None)
@@ -274,7 +291,7 @@ class Meter:
     def _settle(self, session: Session, ending: on.HungUp) -> on.Event:
         call = session.call
         try:
-            cdr = settle(self._db, self._book, session, ending, now_us=self._clock.now_us())
+            cdr = self._settler.settle(session, ending)
         except StoreError as fault:
             log.error("settlement unknown", call_uuid=call.uuid, fault=str(fault))
             return on.SettlementUnknown(self.now_us(call.switch))

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 
 import msgspec
 
+from fsbilling.billing.level import counts_volume
 from fsbilling.billing.tariff_book import TariffBook, terms_of
 from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.parties import parties
 from fsbilling.calls.settlement import repriced_cdr
 from fsbilling.errors import Refused
-from fsbilling.rating.plan import LevelMode
 from fsbilling.rating.tariff import Tariff, Volume
 from fsbilling.store.revisions import Revision
 
@@ -55,16 +55,24 @@ def correct(cdr: Cdr, book: TariffBook, earlier: Iterable[Revision] = ()) -> Cdr
     if not versions:
         return Refused("no_tariff", f"tariff {cdr.tariff} had no version in force then")
     tariff = book.tariff(versions[0], cdr.answered_us)
-    if tariff.plan.levels and tariff.plan.levels.mode is LevelMode.VOLUME:
-        return Refused(
-            "volume_levels",
-            f"tariff {cdr.tariff} has levels, whose adjustments rest on what was charged; "
-            "correct it with fsbilling account adjust",
-        )
+    objection = level_objection(tariff)
+    if objection is not None:
+        return objection
     new = reprice(cdr, tariff, earlier)
     if isinstance(new, Refused) or not _differs(new, cdr):
         return new if isinstance(new, Refused) else None
     return msgspec.structs.replace(new, revision=cdr.revision + 1)
+
+
+def level_objection(tariff: Tariff) -> Refused | None:
+    """Refuse to price a call of this tariff again: `volume_levels`."""
+    if not counts_volume(tariff):
+        return None
+    return Refused(
+        "volume_levels",
+        f"tariff {tariff.name} has levels, whose adjustments rest on what was charged; "
+        "correct it with fsbilling account adjust",
+    )
 
 
 def _differs(new: Cdr, old: Cdr) -> bool:

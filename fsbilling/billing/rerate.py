@@ -15,14 +15,14 @@ from contextlib import AbstractContextManager
 import msgspec
 from sqlalchemy import Connection
 
-from fsbilling.billing.correction import Correction, affordable
+from fsbilling.billing.correction import Correction, affordable, recount
 from fsbilling.billing.reprice import correct
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import Cdr
 from fsbilling.clock import Clock
 from fsbilling.errors import Refused, StoreError
 from fsbilling.money import format_micros
-from fsbilling.store import accounts, cdrs, entries, revisions, usages
+from fsbilling.store import accounts, cdrs, entries, revisions
 from fsbilling.store.cdr_pages import Progress, answered_pages
 from fsbilling.store.cdrs import Selection
 from fsbilling.store.engine import Database
@@ -162,7 +162,7 @@ class Rerating:
         now_us = self._clock.now_us()
         revisions.replace(conn, [(each.before, each.after) for each in posted], now_us)
         for each in posted:
-            _recount(conn, account_id, each)
+            recount(conn, account_id, each)
         drafts = [draft for each in posted for draft in each.drafts()]
         entries.post_all(conn, account_id, drafts, now_us)
 
@@ -177,20 +177,6 @@ class Rerating:
         extra = format_micros(correction.extra_micros)
         detail = f"{extra} more is not free; top up account {cdr.account} and run again"
         self.report.leave(cdr, Refused("no_credit", detail))
-
-
-def _recount(conn: Connection, account_id: int, corrected: Correction) -> None:
-    """Let the month count what the call is billed for now."""
-    before, after = corrected.before, corrected.after
-    usages.recount(
-        conn,
-        account_id,
-        after.tariff,
-        after.month,
-        billed_s=after.billed_s - before.billed_s,
-        calls=(after.billed_s > 0) - (before.billed_s > 0),
-        included_s=after.included_s - before.included_s,
-    )
 
 
 def _batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:

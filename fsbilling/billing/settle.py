@@ -41,21 +41,49 @@ def settle(
             included_s=hold.included_s,
         )
         cdr = settled_cdr(held, ending)
-        if not cdrs.write(conn, cdr):
-            return None
-        if cdr.charge_micros:
-            entries.post(
-                conn,
-                account.account_id,
-                kind=EntryKind.CHARGE,
-                amount_micros=-cdr.charge_micros,
-                ref=call_ref(call.switch, call.uuid),
-                note=cdr.explanation,
-                at_us=now_us,
-            )
-        if cdr.billed_s:
-            _count(conn, book, tariff, account, cdr, now_us=now_us)
-    return cdr
+        is_new = _post(conn, book, tariff, account, cdr, now_us=now_us)
+    return cdr if is_new else None
+
+
+def write_down(db: Database, book: TariffBook, cdr: Cdr, *, now_us: int) -> bool:
+    """Do the same with a call that was priced while SQL was out; False when it had been settled.
+
+    The price stays: it was made from the hold as the call knew it, which is never more than the
+    row has. Raises StoreError as `settle`.
+    """
+    tariff = book.numbered(cdr.tariff, cdr.tariff_version, now_us)
+    with db.write() as conn:
+        account = accounts.lock(conn, cdr.account)
+        if account is None or holds.remove(conn, cdr.switch, cdr.uuid) is None:
+            return False
+        return _post(conn, book, tariff, account, cdr, now_us=now_us)
+
+
+def _post(
+    conn: Connection,
+    book: TariffBook,
+    tariff: Tariff | None,
+    account: Account,
+    cdr: Cdr,
+    *,
+    now_us: int,
+) -> bool:
+    """Write the record of a call whose hold is gone; False when it has one already."""
+    if not cdrs.write(conn, cdr):
+        return False
+    if cdr.charge_micros:
+        entries.post(
+            conn,
+            account.account_id,
+            kind=EntryKind.CHARGE,
+            amount_micros=-cdr.charge_micros,
+            ref=call_ref(cdr.switch, cdr.uuid),
+            note=cdr.explanation,
+            at_us=now_us,
+        )
+    if cdr.billed_s:
+        _count(conn, book, tariff, account, cdr, now_us=now_us)
+    return True
 
 
 def _count(

@@ -12,7 +12,7 @@ from fsbilling.rating.rate import Rate
 from fsbilling.rating.tariff import NO_VOLUME, Tariff, Volume
 from fsbilling.rating.terms import Terms
 from fsbilling.store import tariffs
-from fsbilling.store.engine import Database
+from fsbilling.store.engine import BULK_BOUND_S, Database
 from fsbilling.store.holiday_source import read_calendar
 
 MAX_TARIFFS = 64
@@ -139,7 +139,7 @@ class TariffBook:
         return next((each for each in self._versions.get(name, ()) if each.version == number), None)
 
     def _read(self, version: tariffs.Version, year: int) -> Tariff:
-        with self._db.read() as conn:
+        with self._db.read(BULK_BOUND_S) as conn:
             plan = tariffs.plan(conn, version)
             # With the years beside it: local midnight, and bands laid out some days ahead.
             calendar = read_calendar(plan.calendar, year - 1, year + 1)

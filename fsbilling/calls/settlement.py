@@ -56,6 +56,20 @@ def repriced_cdr(cdr: Cdr, terms: Terms, limit_micros: int | None) -> Cdr:
     return msgspec.structs.replace(cdr, **_cost(terms, charge, limit_micros))
 
 
+def ending_of(cdr: Cdr) -> HungUp:
+    """Give back the end that a record was priced by."""
+    return HungUp(
+        leg_uuid=cdr.last_leg_uuid,
+        ended_us=cdr.ended_us,
+        answered_us=cdr.answered_us,
+        progress_us=cdr.progress_us,
+        cause=cdr.hangup_cause,
+        sip_cause=cdr.sip_cause,
+        by=cdr.hung_up_by,
+        source=cdr.end_source,
+    )
+
+
 def refused_cdr(call: Call, refused: Refused, *, cause: str, at_us: int) -> Cdr:
     """Record an attempt that was not let through: "why was my call refused?" has an answer."""
     return Cdr(

@@ -33,6 +33,7 @@ NOUNS = {
     "line": "Lines: what an outbound call is recognised by.",
     "number": "400 numbers and who owns them.",
     "rates": "Rate tables: import, list, export, compare, price calls.",
+    "reconcile": "Compare records with the switch's own, and settle what was missed.",
     "regions": "Regions of numbers: import, status, look one up.",
     "serve": "Run the billing daemon.",
     "sim": "Run a simulated switch, with traffic to order.",

@@ -3,13 +3,23 @@
 from fsbilling.config.reading import load
 from fsbilling.config.risks import warnings
 from fsbilling.config.secret import Secret
-from fsbilling.config.settings import Config, Database, Hook, Log, Metering, Numbering, Switch
+from fsbilling.config.settings import (
+    Config,
+    Database,
+    Hook,
+    Journal,
+    Log,
+    Metering,
+    Numbering,
+    Switch,
+)
 from fsbilling.config.template import template
 
 __all__ = [
     "Config",
     "Database",
     "Hook",
+    "Journal",
     "Log",
     "Metering",
     "Numbering",

@@ -30,6 +30,7 @@ _SECTIONS: dict[str, type[Any]] = {
     "hook": settings.Hook,
     "metering": settings.Metering,
     "numbering": settings.Numbering,
+    "journal": settings.Journal,
     "log": settings.Log,
 }
 _SWITCH = "switch"

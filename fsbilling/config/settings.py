@@ -5,7 +5,7 @@ The template and these structs are held together by a test.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -140,6 +140,13 @@ class Numbering(_Section, frozen=True, kw_only=True):
     ] = frozenset({"110", "119", "120", "122"})
 
 
+class Journal(_Section, frozen=True, kw_only=True):
+    """`[journal]`."""
+
+    path: Annotated[str, Meta(min_length=1, max_length=4096)] = "fsbilling.journal"
+    max_mb: Annotated[int, Meta(ge=1, le=10_000)] = 64
+
+
 class Log(_Section, frozen=True, kw_only=True):
     """`[log]`."""
 
@@ -162,4 +169,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     switches: tuple[Switch, ...] = (Switch(),)
     metering: Metering = Metering()
     numbering: Numbering = Numbering()
+    journal: Journal = Journal()
     log: Log = Log()
+
+    def journal_path(self, environ: Mapping[str, str]) -> Path:
+        """Where the journal is.
+
+        A relative path starts at the state folder that systemd names (STATE_DIRECTORY), else at
+        the configuration's folder.
+        """
+        folder = self.path.parent if self.path else Path()
+        return Path(environ.get("STATE_DIRECTORY") or folder) / self.journal.path

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, update
 
 from fsbilling.calls.cdr import Cdr, EndSource, HungUpBy
 from fsbilling.numbering.number import Number, NumberKind
@@ -72,6 +72,13 @@ def write(conn: Connection, cdr: Cdr) -> bool:
         return False
     key = {"of_switch": row["switch"], "of_uuid": row["uuid"]}
     return conn.execute(_DELETE_REFUSED, key).rowcount == 1 and insert_once(conn, table, row)
+
+
+def make_exact(conn: Connection, cdr: Cdr) -> bool:
+    """Put a record with its exact end in the place of its estimate; False when it is none."""
+    key = (table.c.switch == clean(cdr.switch)) & (table.c.uuid == clean(cdr.uuid))
+    is_estimate = table.c.end_source == EndSource.ESTIMATE
+    return conn.execute(update(table).where(key, is_estimate).values(_row(cdr))).rowcount == 1
 
 
 def is_settled(conn: Connection, switch: str, uuid: str) -> bool:

@@ -1,6 +1,7 @@
 """The database: SQLite embedded, PostgreSQL in production; one way to read, one to write.
 
-Every wait has a bound: for a free connection, for a lock, for a statement. Every SQL fault
+Every wait has a bound: for a free connection, for a lock, for a statement. A server that is
+stopped or cut off keeps none of them: `Database.bound` is for the waiter's own. Every SQL fault
 leaves here as `StoreError`.
 
 Under gevent, PostgreSQL waits let other greenlets run (psycopg 3 sees the patched `select`).
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -25,6 +27,12 @@ from fsbilling.errors import ConfigError, StoreError
 
 MAX_RETRY_WAIT_S = 0.05
 
+BOUND_S = 5.0
+"""How long a transaction may take when the server does not keep its own bounds."""
+
+BULK_BOUND_S = 60.0
+"""How long one may take that reads a whole table, some rows at a time beside the live calls."""
+
 
 class Database:
     """A pool of connections to one database.
@@ -32,11 +40,15 @@ class Database:
     Attributes:
         dialect: `"sqlite"` or `"postgresql"`.
         url: Where it is, the password hidden.
+        path: SQLite's file; None for PostgreSQL.
+        bound: Put round each transaction, with the seconds it may take; may raise StoreError.
     """
 
     def __init__(self, url: URL, reader: Engine, writer: Engine) -> None:
         self.dialect = writer.dialect.name
         self.url = url.render_as_string(hide_password=True)
+        self.path = Path(url.database or "") if self.dialect == "sqlite" else None
+        self.bound: Callable[[float], AbstractContextManager[object]] = nullcontext
         self._reader = reader
         self._writer = writer
 
@@ -72,14 +84,21 @@ class Database:
         PostgreSQL: read committed; lock the account first (`accounts.lock`). SQLite: BEGIN
         IMMEDIATE; one writer at a time.
         """
-        with self._store_errors(), self._writer.begin() as conn:
+        with self.bound(BOUND_S), self.store_errors(), self._writer.begin() as conn:
             yield conn
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, bound_s: float = BOUND_S) -> Iterator[Connection]:
         """One read-only transaction; all it reads is of one moment."""
-        with self._store_errors(), self._reader.begin() as conn:
+        with self.bound(bound_s), self.store_errors(), self._reader.begin() as conn:
             yield conn
+
+    def apart(self) -> Connection:
+        """Open a connection of its own, beside the pool, each statement its own transaction."""
+        with self.store_errors():
+            conn = self._writer.execution_options(isolation_level="AUTOCOMMIT").connect()
+            conn.detach()
+            return conn
 
     def close(self) -> None:
         """Close every connection that is not in use."""
@@ -87,7 +106,8 @@ class Database:
         self._writer.dispose()
 
     @contextmanager
-    def _store_errors(self) -> Iterator[None]:
+    def store_errors(self) -> Iterator[None]:
+        """Turn what SQL raises inside into StoreError."""
         try:
             yield
         except PoolTimeout as error:

@@ -107,12 +107,14 @@ def renew(
 ) -> None:
     """Change what is set aside, and adjust account and package by the difference.
 
-    Raises StoreError when the call has no hold (any more): the seconds must not be granted
-    (DESIGN rule 2).
+    Raises StoreError when the call has no hold (any more), or when its timer is past `timer_seq`,
+    so that another daemon has it: the seconds must not be granted (DESIGN rule 2).
     """
     held = _lock(conn, switch, uuid)
     if held is None:
         raise StoreError(f"call {uuid} on {switch} has no hold to renew")
+    if held.timer_seq > timer_seq:
+        raise StoreError(f"call {uuid} on {switch} was renewed by another daemon")
     _change(
         conn,
         switch,

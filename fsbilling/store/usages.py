@@ -73,10 +73,7 @@ def count_call(
     conn: Connection, account_id: int, tariff: str, month: str, *, billed_s: int, included_s: int
 ) -> None:
     """Count one billed call that has ended; its hold has been given back before."""
-    counted = {"billed_s": billed_s, "calls": 1, "included_s": included_s}
-    if not recount(conn, account_id, tariff, month, **counted):
-        _add(conn, account_id, tariff, month)
-        recount(conn, account_id, tariff, month, **counted)
+    recount(conn, account_id, tariff, month, billed_s=billed_s, calls=1, included_s=included_s)
 
 
 def recount(
@@ -88,10 +85,13 @@ def recount(
     billed_s: int,
     calls: int,
     included_s: int,
-) -> bool:
-    """Count so much more (less, when negative); False when nothing of the month was counted."""
+) -> None:
+    """Count so much more (less, when negative)."""
     more = {"more_s": billed_s, "more_calls": calls, "more_included_s": included_s}
-    return conn.execute(_COUNT, _key(account_id, tariff, month) | more).rowcount == 1
+    counted = _key(account_id, tariff, month) | more
+    if any(more.values()) and conn.execute(_COUNT, counted).rowcount == 0:
+        _add(conn, account_id, tariff, month)
+        conn.execute(_COUNT, counted)
 
 
 def misheld(conn: Connection, account_id: int) -> list[tuple[str, str, int, int]]:

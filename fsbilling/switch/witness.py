@@ -5,16 +5,22 @@ An independent witness: it tells when a call ended that ended while nobody liste
 
 from __future__ import annotations
 
+import os
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import structlog
 
+from fsbilling.errors import InputError
 from fsbilling.switch.channel import Channel, is_uuid
 from fsbilling.switch.frame import BodyError, parse_json
 
 log = structlog.get_logger(__name__)
 
 MAX_FILE_BYTES = 1_000_000
+SUFFIX = ".cdr.json"
 FILE_NAMES = ("{uuid}.cdr.json", "a_{uuid}.cdr.json")
 """With `prefix-a-leg` the A leg's file begins with `a_` (mod_json_cdr.c)."""
 
@@ -40,13 +46,49 @@ class Witness:
         for name in FILE_NAMES:
             path = self._folder / name.format(uuid=uuid)
             try:
-                with path.open("rb") as file:
-                    return read_record(uuid, file.read(MAX_FILE_BYTES))
+                return read_record(uuid, _content(path))
             except FileNotFoundError:
                 continue
             except (OSError, BodyError) as fault:
                 log.warning("witness unreadable", path=str(path), fault=str(fault))
         return None
+
+
+def record_paths(sources: Iterable[Path]) -> Iterator[Path]:
+    """Give each record's file, in the folders below too (mod_json_cdr's `rotate`), one by one.
+
+    Raises InputError for a source that is not there.
+    """
+    for source in sources:
+        if not source.is_dir():
+            if not source.exists():
+                raise InputError(f"{source}: there is no such file or folder")
+            yield source
+            continue
+        for folder, _, names in os.walk(source):
+            yield from (Path(folder, name) for name in names if name.endswith(SUFFIX))
+
+
+def read_path(path: Path) -> Channel:
+    """Read whichever leg a file is about; raises OSError or BodyError."""
+    data = _content(path)
+    variables = parse_json(data).get("variables")
+    uuid = variables.get("uuid") if isinstance(variables, dict) else None
+    if not isinstance(uuid, str) or not is_uuid(uuid):
+        raise BodyError("the record names no channel")
+    return read_record(uuid, data)
+
+
+def _content(path: Path) -> bytes:
+    """Read a plain file only: a link or a pipe in the folder may lead anywhere."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb") as file:  # noqa: PTH123 -- a descriptor, not a path
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise BodyError("not a plain file")
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise BodyError(f"longer than {MAX_FILE_BYTES} bytes")
+    return data
 
 
 def read_record(uuid: str, data: bytes) -> Channel:
@@ -55,10 +97,15 @@ def read_record(uuid: str, data: bytes) -> Channel:
     variables = record.get("variables")
     if not isinstance(variables, dict):
         raise BodyError("the record has no variables")
-    headers = {f"variable_{name}": value for name, value in variables.items()}
+    # mod_json_cdr writes values percent-encoded (encode-values, by default).
+    headers = {f"variable_{name}": _decoded(value) for name, value in variables.items()}
     headers["Unique-ID"] = uuid
     headers["Core-UUID"] = record.get("core-uuid", "")
     headers["Call-Direction"] = variables.get("direction", "")
     for variable, header in EPOCHS.items():
         headers[header] = variables.get(variable, "")
     return Channel(headers)
+
+
+def _decoded(value: object) -> object:
+    return unquote(value) if isinstance(value, str) and "%" in value else value

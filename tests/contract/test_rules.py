@@ -75,7 +75,7 @@ def test_rule_2_nothing_is_granted_when_sql_does_not_answer(world):
     world.open_for_business()
     uuid = world.call(talk_us=None)
     world.run(5)
-    world.daemon.meter._db = Broken()
+    world.sql.is_open = False
     world.run(60)
     assert uuid not in world.sim.channels
     assert world.holds()[0].granted_s == 15
@@ -294,22 +294,6 @@ def test_rule_10_emergencies_pass_without_a_daemon_and_without_a_database(world)
     uuid = world.call(callee="110", talk_us=5 * S)
     world.run(3)
     assert world.sim.channels[uuid].answered_us
-
-
-class Broken:
-    """A database that is away."""
-
-    def read(self):
-        raise_store_error()
-
-    def write(self):
-        raise_store_error()
-
-
-def raise_store_error():
-    from fsbilling.errors import StoreError
-
-    raise StoreError("away")
 
 
 def _ending(record):

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 
 import pytest
 
@@ -131,12 +132,19 @@ def test_a_schema_that_is_not_known_is_one_line(site, tmp_path):
 
 
 def test_a_taken_hook_address_is_one_line(site):
+    hook = tomllib.loads(site.config.read_text())["hook"]["listen"]
+    with socket.create_server(("127.0.0.1", int(hook.rpartition(":")[2]))):
+        daemon = site.start("serve")
+        assert daemon.wait(timeout=20) == 1
+    assert "Traceback" not in wait_for(daemon, "in use")
+
+
+def test_a_second_daemon_needs_a_journal_of_its_own(site):
     first = site.start("serve")
     wait_for(first, "event='started'")
     second = site.start("serve")
-    assert second.wait(timeout=20) == 1
-    text = wait_for(second, "in use")
-    assert "Traceback" not in text
+    assert second.wait(timeout=20) == 2
+    assert "Traceback" not in wait_for(second, "give each daemon a file of its own")
 
 
 def test_a_daemon_of_which_a_part_broke_stops_and_says_so(site, tmp_path):

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from fsbilling.clock import US_PER_S as S
 from fsbilling.errors import StoreError, SwitchError, SwitchTimeout
-from fsbilling.store.engine import Database
+from fsbilling.store.engine import BOUND_S, Database
 from fsbilling.switch.channel import ChannelEvent
 
 from .hub import Flag, Process
@@ -71,9 +71,9 @@ class SqlDoor:
         fate.wait(now_us(), self._state.latency_us(fate.draw), "committed")
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, bound_s: float = BOUND_S) -> Iterator[Connection]:
         self._before("read")
-        with self._db.read() as conn:
+        with self._db.read(bound_s) as conn:
             yield conn
         self._fate.wait(self._state.now_us(), self._state.latency_us(self._fate.draw), "read")
 

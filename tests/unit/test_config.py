@@ -308,3 +308,11 @@ def test_a_secret_that_everybody_can_read_draws_a_warning(write, text, secret_fi
     path.with_name(secret_file).chmod(0o644)
     (warning,) = readable(load(path, {}))
     assert warning.startswith(str(path.with_name(secret_file)))
+
+
+def test_the_journal_lies_where_a_service_may_write(write, tmp_path):
+    config = load(write("[journal]\npath = 'j'"), {})
+    assert config.journal_path({}) == tmp_path / "j"
+    state = {"STATE_DIRECTORY": "/var/lib/fsbilling"}
+    assert config.journal_path(state) == Path("/var/lib/fsbilling/j")
+    assert load(write("[journal]\npath = '/x/j'"), {}).journal_path(state) == Path("/x/j")

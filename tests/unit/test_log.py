@@ -1,6 +1,9 @@
 """Log lines: one a decision, numbers masked, nothing that a caller wrote starts a line."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import structlog
@@ -46,3 +49,22 @@ def test_json_is_one_object_a_line(logged):
 
 def test_the_level_holds(logged):
     assert logged(level="warning") == []
+
+
+LOGGING = """
+import structlog
+from fsbilling import log
+from fsbilling.config import Log
+log.configure(Log())
+for _ in range(3):
+    structlog.get_logger().warning("settled", call_uuid="x" * 10_000)
+print("goes on")
+"""
+
+
+def test_a_full_disk_under_the_log_stops_nothing():
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", LOGGING], stdout=subprocess.PIPE, stderr=full, check=False
+        )
+    assert done.stdout == b"goes on\n"

@@ -9,7 +9,7 @@ import gevent
 from gevent import socket
 
 from fsbilling.clock import SystemClock
-from fsbilling.config import Config, Database, Hook, Log, Metering, Secret, Switch
+from fsbilling.config import Config, Database, Hook, Journal, Log, Metering, Secret, Switch
 from fsbilling.daemon import Daemon
 from fsbilling.errors import FsbillingError
 from fsbilling.sim.demo import office, story
@@ -35,6 +35,7 @@ class Stage:
             hook=Hook(listen=f"127.0.0.1:{hook_port}"),
             switches=(Switch(name="demo", port=self._switch.port, password=Secret(PASSWORD)),),
             metering=Metering(slice_s=4, first_slice_s=4, renew_lead_s=2, warn_before_s=5),
+            journal=Journal(path=f"{folder}/demo.journal"),
             log=Log(level="info"),
         )
         self.uuids: dict[str, str] = {}

@@ -1,0 +1,297 @@
+"""What the switch's own records say is compared, named, and put right once."""
+
+import json
+import os
+from pathlib import Path
+
+import json_cdr
+import pytest
+from commands import Commands
+from world import CENT_A_SECOND, SWITCH, S, World
+
+from fsbilling.billing.reconcile import Kind, Reconciler
+from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.calls.cdr import EndSource
+from fsbilling.rating.plan import LevelMode, Levels, LevelUnit, Plan
+from fsbilling.sim.plan import Transfer
+from fsbilling.store import entries, revisions
+from fsbilling.switch.witness import read_path, record_paths
+
+RECORDING = Path(__file__).parents[1] / "recordings" / "json_cdr-inbound.json"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "json_cdr"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def world(db, folder):
+    """A switch that writes what mod_json_cdr would."""
+    world = World(db)
+    world.sim.listen(
+        lambda event: json_cdr.write(folder, event.headers | {"Core-UUID": world.sim.core_uuid}),
+        {"CHANNEL_HANGUP_COMPLETE"},
+    )
+    world.open_for_business(credit="10.00")
+    return world
+
+
+def compared(world, folder, **options):
+    reconciler = Reconciler(world.db, TariffBook(world.db), SWITCH, world.clock, **options)
+    found = []
+    for path in record_paths([folder]):
+        found += reconciler.compare(path, read_path(path))
+    return [*found, *reconciler.missing_there()], reconciler.legs
+
+
+def posted(world):
+    with world.db.read() as conn:
+        newest_first = entries.entries(conn, "acme", 100)
+    return [(str(entry.kind), entry.amount_micros) for entry in reversed(newest_first)][1:]
+
+
+def test_calls_that_agree_are_no_difference(world, folder):
+    for plan in ({}, {"hung_up_by": "callee"}, {"talk_us": 3 * S + 1}):
+        world.call(**plan)
+    world.call_400()
+    world.run(60)
+    assert compared(world, folder) == ([], 4)
+
+
+def test_a_refused_call_is_not_a_billed_leg(world, folder):
+    world.call(variables={})
+    world.run(30)
+    assert compared(world, folder) == ([], 0)
+
+
+def test_a_transferred_call_is_compared_with_the_leg_that_ended_it(world, folder):
+    world.call(talk_us=None, transfer=Transfer(after_us=5 * S, to="1002", talk_us=20 * S))
+    world.run(90)
+    assert compared(world, folder) == ([], 1)
+
+
+def estimated(world):
+    """A call that the daemon had to end by its last sign of life: it talked for 25 s."""
+    uuid = world.call(talk_us=25 * S)
+    world.run(18)
+    world.link_is_up = False
+    world.run(30)
+    world.link_is_up = True
+    world.daemon.sweep(take_up=True)
+    world.run(3)
+    world.daemon.sweep()
+    world.run(20)
+    record = world.cdr(uuid)
+    assert record.end_source is EndSource.ESTIMATE
+    return uuid, record
+
+
+def test_an_estimate_is_named_and_left_as_it_is_without_apply(world, folder):
+    uuid, before = estimated(world)
+    (difference,), _ = compared(world, folder)
+    assert (difference.kind, difference.uuid, difference.applied) == (Kind.ESTIMATE, uuid, False)
+    assert difference.there == "25.000000 s"
+    assert world.cdr(uuid) == before
+
+
+def test_an_estimate_becomes_exact_by_linked_entries_and_keeps_what_it_was(world, folder):
+    uuid, before = estimated(world)
+    (difference,), _ = compared(world, folder, apply=True)
+    assert difference.applied
+    after = world.cdr(uuid)
+    assert (after.end_source, after.ended_us) == (
+        EndSource.WITNESS,
+        after.answered_us + after.duration_us,
+    )
+    assert after.charge_micros > before.charge_micros
+    with world.db.read() as conn:
+        (kept,) = revisions.history(conn, SWITCH, uuid)
+    assert (kept.billed_s, kept.explanation) == (before.billed_s, before.explanation)
+    assert posted(world) == [
+        ("charge", -before.charge_micros),
+        ("reversal", before.charge_micros),
+        ("charge", -after.charge_micros),
+    ]
+    assert world.account().balance_micros == 10_000_000 - after.charge_micros
+    assert compared(world, folder, apply=True) == ([], 1), "a second time there is nothing to do"
+    assert len(posted(world)) == 3
+    assert world.ledger_faults() == []
+
+
+def test_an_exact_end_counts_for_the_month_and_takes_no_more_of_the_package(world, folder):
+    world.change_tariff((CENT_A_SECOND,), Plan(included_s=10))
+    uuid, before = estimated(world)
+    (difference,), _ = compared(world, folder, apply=True)
+    assert difference.applied
+    after, used = world.cdr(uuid), world.usage()
+    assert (after.billed_s, after.included_s, after.charge_micros) == (25, 10, 150_000)
+    assert after.billed_s > before.billed_s
+    assert (used.billed_s, used.calls, used.included_s) == (25, 1, 10)
+    assert world.ledger_faults() == []
+
+
+def test_an_exact_end_is_counted_even_where_the_estimate_was_not(world, folder):
+    uuid = world.call(talk_us=25 * S)
+    world.run(1)
+    world.link_is_up = False
+    world.daemon.meter.lost(SWITCH)
+    world.run(40)
+    world.link_is_up = True
+    world.daemon.sweep(take_up=True)
+    world.run(3)
+    world.daemon.sweep()
+    assert (world.cdr(uuid).billed_s, world.usage().calls) == (0, 0)
+    compared(world, folder, apply=True)
+    world.run(20)
+    compared(world, folder, apply=True)
+    record, used = world.cdr(uuid), world.usage()
+    assert (used.billed_s, used.calls) == (record.billed_s, 1)
+    assert record.billed_s > 0
+
+
+def test_an_estimate_that_a_level_was_reckoned_with_stays(world, folder):
+    plan = Plan(levels=Levels(LevelUnit.MINUTES, LevelMode.VOLUME))
+    world.change_tariff((CENT_A_SECOND,), plan)
+    uuid, before = estimated(world)
+    (difference,), _ = compared(world, folder, apply=True)
+    assert (difference.applied, "volume_levels" in difference.there) == (False, True)
+    assert world.cdr(uuid) == before
+
+
+def test_a_correction_never_charges_more_than_is_free(world, folder):
+    uuid, before = estimated(world)
+    with world.db.write() as conn:
+        entries.adjust(
+            conn,
+            "acme",
+            amount_micros=before.charge_micros + 5_000 - 10_000_000,
+            ref="out",
+            note="",
+            at_us=world.clock.now_us(),
+        )
+    compared(world, folder, apply=True)
+    after = world.cdr(uuid)
+    assert after.charge_micros == before.charge_micros + 5_000
+    assert after.waived_micros > 0
+    assert world.account().balance_micros == 0
+
+
+def test_a_call_that_ended_while_nobody_was_there_is_settled_by_its_file(world, folder):
+    uuid = world.call(talk_us=12 * S)
+    world.run(5)
+    world.kill_daemon()
+    world.run(60)
+    (named,), _ = compared(world, folder)
+    assert (named.kind, named.applied) == (Kind.UNSETTLED, False)
+    compared(world, folder, apply=True)
+    record = world.cdr(uuid)
+    assert (record.billed_s, record.end_source) == (12, EndSource.WITNESS)
+    assert world.holds() == []
+    assert compared(world, folder, apply=True) == ([], 1)
+    assert posted(world) == [("charge", -120_000)]
+
+
+def test_a_call_whose_carrier_leg_may_live_on_is_not_settled(world, folder):
+    world.call(talk_us=None, transfer=Transfer(after_us=5 * S, to="1002", talk_us=400 * S))
+    world.run(4)
+    world.kill_daemon()
+    world.run(30)
+    for path in folder.iterdir():
+        record = json.loads(path.read_text())
+        if "fsbilling_verdict" not in record["variables"]:
+            path.unlink()
+    (difference,), _ = compared(world, folder, apply=True)
+    assert (difference.kind, difference.applied) == (Kind.UNSETTLED, False)
+    assert len(world.holds()) == 1
+
+
+def test_what_only_one_of_the_two_has_is_named(world, folder):
+    kept, lost = world.call(), world.call(talk_us=9 * S)
+    world.run(1)
+    last = world.call()
+    world.run(60)
+    (folder / f"{lost}.cdr.json").unlink()
+    other = json.loads((folder / f"{kept}.cdr.json").read_text())
+    stranger = "00000000-0000-4000-8000-000000000001"
+    other["variables"] |= {"uuid": stranger, "fsbilling_call": stranger}
+    (folder / f"{stranger}.cdr.json").write_text(json.dumps(other))
+    found, legs = compared(world, folder)
+    assert {(difference.kind, difference.uuid) for difference in found} == {
+        (Kind.MISSING_HERE, stranger),
+        (Kind.MISSING_THERE, lost),
+    }
+    assert legs == 3
+    assert last not in {difference.uuid for difference in found}
+
+
+def test_other_words_on_one_call_are_named_and_never_changed(world, folder):
+    uuid = world.call()
+    world.run(60)
+    before = world.cdr(uuid)
+    path = folder / f"{uuid}.cdr.json"
+    record = json.loads(path.read_text())
+    record["variables"] |= {
+        "end_uepoch": str(before.ended_us + 1),
+        "hangup_cause": "USER_BUSY",
+        "fsbilling_account": "other",
+    }
+    path.write_text(json.dumps(record))
+    found, _ = compared(world, folder, apply=True)
+    assert {difference.kind for difference in found} == {Kind.ACCOUNT, Kind.DURATION, Kind.CAUSE}
+    assert world.cdr(uuid) == before
+
+
+def test_what_ended_just_now_is_left_alone(world, folder):
+    world.call(talk_us=2 * S)
+    world.run(2)
+    world.kill_daemon()
+    world.run(5)
+    assert compared(world, folder)[0] == []
+
+
+@pytest.fixture
+def office(tmp_path, store_url):
+    office = Commands(store_url)
+    office.open_for_business(tmp_path)
+    return office
+
+
+def test_the_real_recording_is_read(office):
+    """A leg that the laboratory's switch wrote before it was billed: nothing to compare."""
+    channel = read_path(RECORDING)
+    assert (channel.hungup_us, channel.sip_cause) == (1795282340912440, "sip:200")
+    assert office.do("reconcile", RECORDING).startswith("OK: 0 billed legs of fs1")
+
+
+def test_hostile_files_are_named_and_harm_nothing(office, folder):
+    (folder / "a.cdr.json").write_bytes(b"\xff\x00{")
+    (folder / "b.cdr.json").write_text("[" * 100_000)
+    (folder / "c.cdr.json").write_text('{"variables": {"uuid": "\\u001b[2J; rm -rf /"}}')
+    (folder / "d.cdr.json").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "e.cdr.json")
+    (folder / "f.cdr.json").write_text('{"variables": []}')
+    (folder / "g\x1b[2J.cdr.json").write_text("{}")
+    (folder / "h.cdr.json").write_text(" " * 2_000_000)
+    result = office.run("reconcile", folder)
+    assert result.exit_code == 1
+    assert result.stdout.count("unreadable") == 8
+    assert "\x1b" not in result.output
+
+
+def test_the_command_tells_programs_as_well(office, folder):
+    leg = json.loads(RECORDING.read_text())
+    leg["variables"]["fsbilling_account"] = "acme"
+    (folder / "x.cdr.json").write_text(json.dumps(leg))
+    result = office.run("reconcile", folder, "--json")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert told["legs"] == 1
+    assert told["differences"][0]["kind"] == "missing_here"
+    assert "1 differences among 1 billed legs of fs1" in result.stderr
+
+
+def test_a_source_that_is_not_there_is_misuse(office, tmp_path):
+    assert "there is no such file" in office.misused("reconcile", tmp_path / "nowhere")

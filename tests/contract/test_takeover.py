@@ -1,0 +1,71 @@
+"""A daemon that was away while another worked for its calls: it does them no harm."""
+
+import pytest
+from world import SWITCH, Daemon, S, World
+
+from fsbilling.errors import StoreError
+from fsbilling.store import holds
+
+
+@pytest.fixture
+def world(db):
+    world = World(db)
+    world.open_for_business(credit="10.00")
+    return world
+
+
+def taken_over(world):
+    """A call whose first daemon slept while a second one renewed it; the first one again."""
+    uuid = world.call(talk_us=None)
+    world.run(8)
+    sleeper = world.daemon
+    world.start_daemon()
+    world.run(60)
+    (hold,) = world.holds()
+    assert hold.timer_seq > sleeper.meter.session((SWITCH, uuid)).timer_seq + 1
+    return uuid, sleeper, hold
+
+
+def test_its_renewal_of_what_another_has_renewed_is_declined_by_sql(world):
+    uuid, sleeper, hold = taken_over(world)
+    stale = sleeper.meter.session((SWITCH, uuid))
+    with pytest.raises(StoreError, match="another daemon"), world.db.write() as conn:
+        holds.renew(
+            conn,
+            SWITCH,
+            uuid,
+            amount_micros=1,
+            included_s=0,
+            granted_s=stale.granted_s + 1,
+            timer_seq=stale.timer_seq + 1,
+            seen_us=0,
+        )
+    assert world.holds() == [hold]
+
+
+def test_on_duty_again_it_goes_on_from_the_holds(world):
+    uuid, sleeper, hold = taken_over(world)
+    sleeper.meter.catch_up([hold])
+    caught_up = sleeper.meter.session((SWITCH, uuid))
+    assert (caught_up.granted_s, caught_up.timer_seq) == (hold.granted_s, hold.timer_seq)
+    world.daemon = sleeper
+    world.daemon.sweep(take_up=True)
+    world.run(60)
+    assert uuid in world.sim.channels
+    assert world.holds()[0].granted_s > hold.granted_s
+
+
+def test_replaced_it_forgets_its_calls_but_those_it_is_settling(world):
+    talking = world.call(talk_us=None)
+    ending = world.call(talk_us=4 * S)
+    world.run(3)
+    world.sql.is_open = False
+    world.run(4)
+    sleeper = world.daemon
+    assert sleeper.meter.live_calls == 2
+    sleeper.meter.put_down()
+    assert sleeper.meter.session((SWITCH, talking)) is None
+    world.sql.is_open = True
+    world.run(2)
+    assert world.cdr(ending).billed_s == 4
+    assert isinstance(sleeper, Daemon)

@@ -1,0 +1,141 @@
+"""Two daemons for one switch, as real processes: one works, the other takes over; never both."""
+
+import signal
+import time
+
+import pytest
+from commands import Commands
+from daemons import Site, Wire, wait_until
+
+from fsbilling.store import cdrs, entries, holds
+from fsbilling.store.engine import Database
+
+TAKEOVER_S = 5.0
+
+
+@pytest.fixture
+def site(tmp_path, store_url):
+    office = Commands(store_url)
+    office.open_for_business(tmp_path)
+    office.do("line", "add", "user:1001", "--account", "acme")
+    site = Site(tmp_path, store_url)
+    yield site
+    site.end()
+
+
+@pytest.fixture
+def pair(site):
+    """A works, B waits."""
+    first = site.serve("a")
+    wait_until(lambda: site.listens("a"), "A's hook")
+    second = site.serve("b")
+    wait_until(lambda: "standing by" in second.log, "B stands by")
+    assert not site.listens("b")
+    return first, second
+
+
+@pytest.fixture
+def sql(store_url):
+    db = Database.open(store_url)
+    yield db
+    db.close()
+
+
+def live(db):
+    with db.read() as conn:
+        return holds.live(conn)
+
+
+def written(db):
+    with db.read() as conn:
+        return [cdr for _, cdr in cdrs.page(conn)]
+
+
+def test_when_the_working_daemon_is_killed_the_other_takes_over_and_meters_its_calls(
+    site, pair, sql
+):
+    first, _ = pair
+    site.simulate("--calls", 1, "--callee", "13800138000", "--talk", 14)
+    wait_until(lambda: [hold for hold in live(sql) if hold.answered_us], "the call is answered")
+    first.signal(signal.SIGKILL)
+    took_s = wait_until(lambda: site.listens("b"), "B's hook", TAKEOVER_S)
+    print(f"takeover after kill -9 ({sql.dialect}): {took_s:.2f} s")
+    wait_until(lambda: written(sql), "the call's record", 20)
+    (record,) = written(sql)
+    assert (record.billed_s, record.end_source) == (14, "event")
+    with sql.read() as conn:
+        assert entries.verify(conn) == []
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_stopped_daemon_loses_its_switch_and_does_no_harm_when_it_goes_on(site, pair, sql):
+    """Its hook still accepts, so it must be killed; but its calls are metered meanwhile."""
+    first, second = pair
+    site.simulate("--calls", 1, "--callee", "13800138000", "--talk", 20)
+    wait_until(lambda: [hold for hold in live(sql) if hold.answered_us], "the call is answered")
+    first.signal(signal.SIGSTOP)
+    took_s = wait_until(lambda: "event='on duty'" in second.log, "B on duty", TAKEOVER_S)
+    print(f"takeover from a stopped daemon: {took_s:.2f} s")
+    wait_until(lambda: live(sql)[0].granted_s > 6, "B renews", 8)
+    first.signal(signal.SIGCONT)
+    wait_until(lambda: not site.listens("a"), "A's hook closes", TAKEOVER_S)
+    wait_until(lambda: written(sql), "the call's record", 25)
+    (record,) = written(sql)
+    assert record.billed_s == 20, "neither daemon cut it short"
+    assert "another daemon has taken over" in first.log
+    with sql.read() as conn:
+        assert entries.verify(conn) == []
+
+
+def test_a_daemon_that_ends_in_order_is_followed_at_once(site, pair, sql):
+    first, _ = pair
+    first.signal(signal.SIGTERM)
+    wait_until(lambda: first.exit_code == 0, "A ends")
+    assert wait_until(lambda: site.listens("b"), "B's hook", TAKEOVER_S) < TAKEOVER_S
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_calls_that_end_while_postgresql_is_away_are_settled_when_it_is_back(site, sql, postgres):
+    """The whole of PostgreSQL stops: the calls end by the journal, and it is played after."""
+    daemon = site.serve("a")
+    wait_until(lambda: site.listens("a"), "A's hook")
+    site.simulate("--calls", 3, "--rate", 10, "--callee", "13800138000", "--talk", 4)
+    wait_until(lambda: len([h for h in live(sql) if h.answered_us]) == 3, "the calls are answered")
+    sql.close()
+    postgres.stop()
+    try:
+        wait_until(lambda: daemon.log.count("settling into the journal") >= 1, "the journal", 10)
+        time.sleep(1.5)
+    finally:
+        postgres.start()
+    wait_until(lambda: len(written(sql)) == 3, "the records", 15)
+    assert [record.billed_s for record in written(sql)] == [4, 4, 4]
+    assert live(sql) == []
+    wait_until(lambda: daemon.log.count("event='on duty'") == 2, "on duty again", 10)
+    with sql.read() as conn:
+        assert entries.verify(conn) == []
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_an_sql_that_never_answers_holds_nothing_up(tmp_path, store_url, postgres, sql):
+    """No error, no end: PostgreSQL just says nothing more. The daemon keeps its own bounds."""
+    office = Commands(store_url)
+    office.open_for_business(tmp_path)
+    office.do("line", "add", "user:1001", "--account", "acme")
+    wire = Wire(postgres.url("x").partition("host=")[2] + "/.s.PGSQL.5432")
+    database = store_url.partition("@/")[2].partition("?")[0]
+    site = Site(tmp_path, f"postgresql://postgres@127.0.0.1:{wire.port}/{database}")
+    try:
+        daemon = site.serve("a")
+        wait_until(lambda: site.listens("a"), "A's hook")
+        site.simulate("--calls", 2, "--rate", 10, "--callee", "13800138000", "--talk", 3)
+        wait_until(lambda: len([h for h in live(sql) if h.answered_us]) == 2, "the answers")
+        wire.cut()
+        wait_until(lambda: daemon.log.count("event='settled'") == 2, "both in the journal", 15)
+        assert daemon.exit_code is None
+        wire.mend()
+        wait_until(lambda: len(written(sql)) == 2, "the records", 15)
+        assert [record.billed_s for record in written(sql)] == [3, 3]
+    finally:
+        site.end()
+        wire.close()

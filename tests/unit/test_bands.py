@@ -209,6 +209,13 @@ def test_a_call_that_crosses_an_edge_is_split_at_the_second():
     assert charge.rate.rate_id == 2
 
 
+def test_a_tariff_heeds_the_official_calendar():
+    tariff = Tariff("std", 1, ROWS, PLAN, CHINA_2026)
+    days = ("09-30", "10-01", "10-10")  # a Wednesday, the holiday, a Saturday worked for it
+    found = [tariff.terms(SOMEBODY, SOMEBODY, us(f"2026-{day} 12:00")) for day in days]
+    assert [terms and terms.rate.band for terms in found] == ["peak", "*", "peak"]
+
+
 def test_a_second_belongs_to_the_band_of_its_beginning():
     # Answered half a second into 19:59:29: the 31st second begins at 19:59:59.5, in the peak.
     answered_us = us("2026-11-23 19:59:29") + S // 2

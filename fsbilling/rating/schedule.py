@@ -69,7 +69,7 @@ class Schedule:
         self._zone = ZoneInfo(plan.time_zone)
         self._calendar = calendar.amended(plan)
         minutes = {minute for band in plan.bands for span in band.spans_min for minute in span}
-        self._turns_min = sorted({*minutes, MIN_PER_DAY} - {0})
+        self._turns_min = sorted({*minutes, MIN_PER_DAY})
         self._layouts: dict[int, Edges] = {}
 
     def edges(self, at_us: int) -> Edges:

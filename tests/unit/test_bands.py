@@ -138,9 +138,9 @@ def test_the_edge_of_a_clock_change_is_exact_to_the_second():
 
 
 def test_edges_are_exact_where_local_time_is_off_by_seconds():
-    plan = Plan(time_zone="Africa/Monrovia", bands=(Band("day", (), ((480, 1_200),)),))
-    eight = us("1971-06-01 08:00", "Africa/Monrovia")  # at 44 minutes and 30 seconds from UTC
-    assert (eight // S, "day") in Schedule(plan).edges(eight)
+    plan = Plan(time_zone="Africa/Monrovia", bands=(Band("early", (), ((0, 480),)),))
+    midnight = us("1971-06-01 00:00", "Africa/Monrovia")  # at 44 minutes and 30 seconds from UTC
+    assert (midnight // S, "early") in Schedule(plan).edges(midnight)
 
 
 def test_bands_are_laid_out_for_more_than_a_week():
@@ -207,6 +207,13 @@ def test_a_call_that_crosses_an_edge_is_split_at_the_second():
     ]
     assert charge.amount_micros == 210_000
     assert charge.rate.rate_id == 2
+
+
+def test_a_tariff_heeds_the_official_calendar():
+    tariff = Tariff("std", 1, ROWS, PLAN, CHINA_2026)
+    days = ("09-30", "10-01", "10-10")  # a Wednesday, the holiday, a Saturday worked for it
+    found = [tariff.terms(SOMEBODY, SOMEBODY, us(f"2026-{day} 12:00")) for day in days]
+    assert [terms and terms.rate.band for terms in found] == ["peak", "*", "peak"]
 
 
 def test_a_second_belongs_to_the_band_of_its_beginning():

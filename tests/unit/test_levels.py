@@ -156,6 +156,13 @@ def test_the_plans_precision_is_the_terms():
     assert found.precision_micros == 10_000
 
 
+def test_the_plans_zones_are_the_tariffs():
+    rows = [Rate(destination="zone:capital", rate_micros_per_min=1)]
+    zoned = Tariff("std", 1, rows, Plan(zones={"capital": ("prefix:1202",)}))
+    found = zoned.terms(SOMEBODY, ABROAD, 0)
+    assert found == Terms(tariff="std", version=1, rate=rows[0])
+
+
 def settled(*seconds: int, price_micros: int = 200_000) -> list[Settled]:
     return [
         Settled(Talk(SOMEBODY, SOMEBODY, 0, talked_s * S), 0, talked_s * price_micros // 60)

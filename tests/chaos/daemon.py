@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ from lab import PASSWORD, ROOT
 from .cable import Cable
 from .service import Service
 
+COLOURS = r"\x1b\[[0-9;]*m"
+SLICE_S = 6
+RENEW_LEAD_S = 2
 SETTINGS = """
 [database]
 url = "{url}"
@@ -25,9 +29,9 @@ json_cdr_dir = "{json_cdr_dir}"
 [journal]
 path = "{name}.journal"
 [metering]
-slice_s = 6
+slice_s = {slice_s}
 first_slice_s = 5
-renew_lead_s = 2
+renew_lead_s = {renew_lead_s}
 warn_before_s = 4
 poll_s = 5
 """
@@ -67,12 +71,19 @@ class Daemon:
                 password=PASSWORD,
                 json_cdr_dir=json_cdr_dir,
                 name=name,
+                slice_s=SLICE_S,
+                renew_lead_s=RENEW_LEAD_S,
             )
         )
 
     @property
     def log(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def told(self, event: str) -> set[str]:
+        """The calls of which its log says this."""
+        line = rf"event='{event}'.*call_uuid='([0-9a-f-]+)'"
+        return set(re.findall(line, re.sub(COLOURS, "", self.log)))
 
     @property
     def has_settled_all(self) -> bool:

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from witness import US_PER_S
 
 from .audit import CENT, Audit
-from .storm import Kind, Struck
+from .storm import Kind
 from .traffic import Emergency
 from .trial import Trial
 from .vigil import Outage
 
 DEAD_BEFORE_US, DEAD_AFTER_US = 5 * US_PER_S, 20 * US_PER_S
 """When an emergency call may fail: FreeSWITCH itself was killed under it, and was not up yet."""
+
+NOTICED_US = 3 * US_PER_S
+"""How long after a blow the hook may close by it."""
 
 Figure = tuple[str, object]
 
@@ -36,11 +39,10 @@ class Report:
         hit = Counter(struck.kind for struck in self._trial.storm.struck if struck.part)
         closed = defaultdict(list)
         for outage in self._trial.vigil.outages:
-            if cause := self._cause(outage):
-                closed[cause.kind].append(outage.length_s)
+            closed[self._cause(outage)].append(outage.length_s)
         for kind in Kind:
-            longest = f"hook away {max(closed[kind]):.1f} s at most" if closed[kind] else "-"
-            yield kind.value, f"{hit[kind]:>4}   {longest}"
+            yield kind.value, f"{hit[kind]:>4}   {_longest(closed[kind])}"
+        yield "several of them within an outage", f"       {_longest(closed[None])}"
         exits = {service.name: service.exits for service in self._services() if service.exits}
         yield "exits that were no blow", exits or "none"
 
@@ -79,11 +81,9 @@ class Report:
             credit = f"{left:.2f} left, {least:.2f} at least"
             yield f"account {code}", f"{len(of_account)} calls, {seconds}, {credit}"
         yield "samples of every account", self._trial.vigil.samples
-        over_ms = [us / 1e3 for us in audit.overtalk_us.values() if us]
-        yield (
-            "talk beyond what was paid",
-            f"{len(over_ms)} of {len(audit.overtalk_us)} calls, at most {max(over_ms, default=0):.0f} ms",
-        )
+        estimated = {uuid for uuid in audit.overtalk_us if uuid in audit.estimated}
+        yield "talk beyond what was paid", _beyond(audit, audit.overtalk_us.keys() - estimated)
+        yield "  where an estimate was made exact", _beyond(audit, estimated)
         topups = self._trial.topups
         yield "top-ups meanwhile", f"{len(topups.paid)}, {topups.repeated} commands repeated"
 
@@ -107,9 +107,11 @@ class Report:
             if not each["applied"] and each["kind"] != "missing_there":
                 yield f"reconcile cannot put right: {each}"
 
-    def _cause(self, outage: Outage) -> Struck | None:
-        before = [s for s in self._trial.storm.struck if s.at_us <= outage.began_us]
-        return before[-1] if before else None
+    def _cause(self, outage: Outage) -> Kind | None:
+        """What closed the hook; None when it was more than one blow."""
+        within_us = range(outage.began_us - NOTICED_US, outage.ended_us)
+        kinds = [s.kind for s in self._trial.storm.struck if s.part and s.at_us in within_us]
+        return kinds[0] if len(kinds) == 1 else None
 
     def _unexcused(self, failed: list[Emergency]) -> list[Emergency]:
         killed_us = [s.at_us for s in self._trial.storm.struck if s.kind is Kind.SWITCH and s.part]
@@ -124,3 +126,14 @@ class Report:
     def _services(self) -> list:
         trial = self._trial
         return [trial.database, trial.switch, *(daemon.service for daemon in trial.daemons)]
+
+
+def _longest(lengths_s: list[float]) -> str:
+    return (
+        f"hook closed {len(lengths_s)} times, {max(lengths_s):.1f} s at most" if lengths_s else "-"
+    )
+
+
+def _beyond(audit: Audit, uuids: set[str]) -> str:
+    over_ms = [audit.overtalk_us[uuid] / 1e3 for uuid in uuids if audit.overtalk_us[uuid]]
+    return f"{len(over_ms)} of {len(uuids)} calls, at most {max(over_ms, default=0):.0f} ms"

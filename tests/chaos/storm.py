@@ -16,7 +16,7 @@ from .service import RESTART_S, Service
 WATCHDOG_S = 5.0
 """systemd kills a daemon that says nothing for so long (contrib/systemd)."""
 
-GAP_S = (2.5, 9.0)
+GAP_S = (3.0, 12.0)
 AT_ONCE = 0.2
 """How often the next blow comes with the last one still unhealed."""
 

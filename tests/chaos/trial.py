@@ -120,8 +120,14 @@ class Trial:
             books=Books.read(self.url),
             legs={leg.uuid: leg for leg in self.lab.witness.legs()},
             living_core=self.lab.api("global_getvar core_uuid"),
+            estimated=frozenset(self._once_estimated()),
             topups={key: round(float(amount) * 1e6) for key, amount in paid.items()},
         )
+
+    def _once_estimated(self) -> set[str]:
+        """Calls whose exact end replaced an estimate: from the switch's files or a journal."""
+        by_reconcile = {each["uuid"] for each in self.reconciled if each["kind"] == "estimate"}
+        return by_reconcile.union(*(d.told("made exact from the journal") for d in self.daemons))
 
     def end(self) -> None:
         """End every process, whatever state it is in."""

@@ -43,6 +43,7 @@ CDR = {
     "waived_micros": 0,
     "hangup_cause": "NORMAL_CLEARING",
     "end_source": "event",
+    "last_leg_uuid": "a",
 }
 PAID = {"code": "acme", "kind": "topup", "amount_micros": S, "ref": "first"}
 CHARGED = {"code": "acme", "kind": "charge", "amount_micros": -5 * CENT, "ref": "lab/a"}
@@ -56,6 +57,7 @@ ACCOUNT = {
 
 def breaches(
     *,
+    estimated=(),
     legs=(PAYING_LEG, CARRIER_LEG),
     cdrs=(CDR,),
     entries=(PAID, CHARGED),
@@ -69,7 +71,13 @@ def breaches(
         entries=list(entries),
         holds=list(holds),
     )
-    audit = Audit(books, {leg.uuid: leg for leg in legs}, "living", {("acme", "first"): S})
+    audit = Audit(
+        books,
+        {leg.uuid: leg for leg in legs},
+        "living",
+        {("acme", "first"): S},
+        frozenset(estimated),
+    )
     return [breach.partition(":")[0] for breach in audit.breaches()]
 
 
@@ -112,6 +120,19 @@ def test_talk_of_more_than_a_second_beyond_what_was_paid_is_overspent():
     assert "overspent" in breaches(cdrs=(CDR | paid,))
     within = {"charge_micros": 4 * CENT, "waived_micros": CENT}
     assert "overspent" not in breaches(cdrs=(CDR | within,))
+
+
+def test_a_call_that_was_estimated_first_may_be_waived_a_slice():
+    waived = {"charge_micros": 0, "waived_micros": 5 * CENT}
+    assert "overspent" not in breaches(estimated=("a",), cdrs=(CDR | waived,))
+
+
+def test_a_call_that_was_transferred_ends_with_the_leg_that_its_cdr_names():
+    followed = CDR | {"duration_us": 6_000_000, "billed_s": 6, "last_leg_uuid": "b"}
+    last = leg(uuid="b", direction="outbound", account="", ended_us=106 * S)
+    assert "different" not in breaches(legs=(PAYING_LEG, last), cdrs=(followed,))
+    of_another = leg(uuid="b", direction="outbound", account="", call="c", ended_us=106 * S)
+    assert "different" in breaches(legs=(PAYING_LEG, of_another), cdrs=(followed,))
 
 
 def test_only_a_switch_that_was_killed_may_have_no_record_of_a_call():

@@ -30,7 +30,11 @@ def main() -> int:
     seed = asked.seed or int(time.time())
     folder = Path(tempfile.mkdtemp(prefix="fsb-chaos-"))
     print(f"seed {seed}, {asked.seconds:g} s, in {folder}", flush=True)
-    breaches = run(Trial(folder, seed), asked.seconds)
+    try:
+        breaches = run(Trial(folder, seed), asked.seconds)
+    except KeyboardInterrupt:
+        print(f"interrupted; logs and records: {folder}")
+        return 130
     print(f"{len(breaches)} breaches of seed {seed}" if breaches else f"seed {seed}: all holds")
     if breaches or asked.keep:
         print(f"logs and records: {folder}")

@@ -61,13 +61,9 @@ class Report:
         applied = sum(each["applied"] for each in trial.reconciled)
         yield "reconcile --apply found", f"{dict(kinds)}, {applied} put right"
         failed = [call for call in trial.traffic.emergencies if call.phone.exit_code]
-        yield (
-            "calls to 110",
-            (
-                f"{len(trial.traffic.emergencies)}, {len(failed)} failed, "
-                f"{len(failed) - len(self._unexcused(failed))} of them with FreeSWITCH killed"
-            ),
-        )
+        excused = len(failed) - len(self._unexcused(failed))
+        placed = len(trial.traffic.emergencies)
+        yield "calls to 110", f"{placed}, {len(failed)} failed, {excused} with FreeSWITCH killed"
 
     def _money(self) -> Iterator[Figure]:
         audit = self._audit
@@ -98,6 +94,8 @@ class Report:
             if leg.called == "110" and not leg.answered_us:
                 yield f"emergency not answered: {leg.uuid} {leg.cause}"
         for daemon in trial.daemons:
+            if not daemon.has_settled_all:
+                yield f"journal not played: {daemon.journal}"
             if faults := daemon.log.count("Traceback"):
                 yield f"daemon {daemon.name} stumbled {faults} times: see its log"
         verified = trial.daemons[0].command("ledger", "verify")
@@ -129,9 +127,9 @@ class Report:
 
 
 def _longest(lengths_s: list[float]) -> str:
-    return (
-        f"hook closed {len(lengths_s)} times, {max(lengths_s):.1f} s at most" if lengths_s else "-"
-    )
+    if not lengths_s:
+        return "-"
+    return f"hook closed {len(lengths_s)} times, {max(lengths_s):.1f} s at most"
 
 
 def _beyond(audit: Audit, uuids: set[str]) -> str:

@@ -43,6 +43,8 @@ class Report:
         for kind in Kind:
             yield kind.value, f"{hit[kind]:>4}   {_longest(closed[kind])}"
         yield "several of them within an outage", f"       {_longest(closed[None])}"
+        closed_s = sum(outage.length_s for outage in self._trial.vigil.outages)
+        yield "hook closed in all", f"{closed_s:.0f} s"
         exits = {service.name: service.exits for service in self._services() if service.exits}
         yield "exits that were no blow", exits or "none"
 

@@ -28,6 +28,9 @@ from fsbilling.switch.witness import Witness
 GRACE_US = 10 * US_PER_S
 """A call that ended so lately may be on its way into SQL: nothing is said of it."""
 
+TEARDOWN_US = US_PER_S
+"""How long after a leg the switch may take to end the one that it was bridged to."""
+
 PAGE_ROWS = 1_000
 _NO_PACE = Pace(renew_lead_us=0, cut_lead_us=0, warn_before_us=0)
 
@@ -231,7 +234,9 @@ def _end_of(record: Channel, service: str, witness: Witness) -> HungUp | None:
     other = witness.find(ending.other_leg_uuid)
     if other is None:
         return None if left_by_transfer(record) else ending
-    if other.hungup_us <= ending.ended_us:
+    # The legs of a bridge end milliseconds apart; only a mark makes so little a life of its own.
+    teardown_us = 0 if left_by_transfer(record) else TEARDOWN_US
+    if other.hungup_us <= ending.ended_us + teardown_us:
         return ending
     return msgspec.structs.replace(ending, leg_uuid=other.uuid, ended_us=other.hungup_us)
 

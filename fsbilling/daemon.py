@@ -66,9 +66,14 @@ WATCH_S = 0.5
 PLAY_S = 1
 REFUSALS_S = 1
 PROBE_S = 1
+TRUST_S = 30
 STATUS_S = 1
 IDLE_S = 60.0
 DRAIN_S = 5.0
+
+
+QUESTIONS = ("uuid_dump ", "show ", "global_getvar ")
+"""Commands that change nothing in the switch: asked on duty and off."""
 
 
 class Daemon:
@@ -122,6 +127,7 @@ class Daemon:
             clock=clock or SystemClock(),
             pace=pace,
             first_slice_s=config.metering.first_slice_s,
+            unrecorded=self._unrecorded,
             gate=lambda: self._settler.objection(self.meter.live_calls),
         )
         self._outage = Outage(
@@ -131,6 +137,8 @@ class Daemon:
             clock=clock or SystemClock(),
             call_of=self._authoriser.call_of,
             session_of=lambda hold: session_of(hold, pace_of(self.config.metering)),
+            standing=self.meter.session,
+            gate=lambda: self._settler.objection(self.meter.live_calls),
         )
         self._status_path = status.status_path(self._journal.path)
         self._reception = Reception(
@@ -179,9 +187,12 @@ class Daemon:
         Raises FsbillingError or OSError.
         """
         self._tables.refresh_tariffs()
-        self._settler.play()
+        try:
+            self._settler.play()
+        except StoreError as fault:
+            log.warning("journal waits", fault=str(fault))
         self._tables.load_regions()
-        self._outage.probe()
+        self._outage.read_trust()
         self._greenlets.add(self._watchdog.start())
         self._keep(self._wake_calls)
         for errand in self._errands():
@@ -251,6 +262,7 @@ class Daemon:
             Errand(PLAY_S, self._settler.play, "journal waits"),
             Errand(REFUSALS_S, self._unrecorded.write, "refusals not recorded yet"),
             Errand(PROBE_S, self._outage.probe, "outage not known"),
+            Errand(TRUST_S, self._outage.read_trust, "who is trusted not read"),
             Errand(PROBE_S, self._vigil.look, "the hook stays as it is"),
             Errand(STATUS_S, self._say_status, "status not written"),
         ]
@@ -270,11 +282,16 @@ class Daemon:
         """Let commands through only while this daemon is on duty for its switches."""
 
         def api(command: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
-            if not self._duty.may_work():
+            is_allowed = command.startswith(QUESTIONS) or self._duty.may_work()
+            if not is_allowed and not self._may_end(command):
                 raise SwitchError("not on duty: another daemon may be")
             return link.api(command, timeout_s)
 
         return api
+
+    def _may_end(self, command: str) -> bool:
+        """Let an unpaid call be ended also without SQL, where no other daemon can have taken it."""
+        return command.startswith("uuid_kill ") and (self._duty.is_alone or self._vigil.is_ours())
 
     def _begin(self) -> None:
         """Work: from the holds in SQL, which another daemon may have moved on."""
@@ -353,7 +370,7 @@ class Daemon:
     def _say_status(self) -> None:
         """Write down how this daemon is, for `fsbilling status`."""
         trusted = self._outage.trust.accounts.items()
-        at_risk = self._outage.risk.by_account()
+        at_risk = self._outage.risk.by_account
         status.write(
             self._status_path,
             Status(
@@ -366,7 +383,7 @@ class Daemon:
                 journal_bytes=self._journal.used_bytes,
                 journal_max_bytes=self.config.journal.max_mb * 1_000_000,
                 risked=tuple(
-                    Risked(code, at_risk.get(code, 0), account.limits.outage_limit_micros or 0)
+                    Risked(code, at_risk[code], account.limits.outage_limit_micros or 0)
                     for code, account in sorted(trusted)
                 ),
             ),

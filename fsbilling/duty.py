@@ -63,6 +63,11 @@ class Duty:
         """Whether the last sign of life still counts; asks nobody."""
         return self._is_sure()
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether this daemon has worked since it took the lock, and none was waiting for it."""
+        return self._has_worked and not self._is_awaited
+
     def may_work(self) -> bool:
         """Whether this daemon works for its switches now; asks, when it is not sure any more."""
         return self._is_sure() or self._confirm()

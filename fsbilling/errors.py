@@ -45,6 +45,10 @@ class StoreError(FsbillingError):
     """SQL failed or took too long; nothing is known to have been written."""
 
 
+class StoreDeclined(StoreError):  # noqa: N818 -- says what happened
+    """SQL answered, and will never take what it was asked to write: a constraint, or the data."""
+
+
 class SwitchError(FsbillingError):
     """The switch did not answer, or answered something that is not ESL."""
 

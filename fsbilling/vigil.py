@@ -56,15 +56,17 @@ class Vigil:
 
     def look(self) -> None:
         """Open the hook or close it, by what the switches say now."""
-        if self._since_s is None or time.monotonic() - self._since_s < TAKEOVER_S:
+        if not self._is_over_due():
             return
-        if self._is_wanted() and self._is_ours():
+        if self._is_wanted() and self.is_ours():
             self._doors.open(patient=True)
         else:
             self._doors.close_hook()
 
-    def _is_ours(self) -> bool:
-        """Tell whether every switch answers, and none names another daemon."""
+    def is_ours(self) -> bool:
+        """Tell whether another daemon had time to take over, and no switch names one."""
+        if not self._is_over_due():
+            return False
         try:
             owners = {
                 link.api(f"global_getvar {VARIABLE}").strip() for link in self._links.values()
@@ -73,3 +75,6 @@ class Vigil:
             return False
         # One that has restarted names nobody.
         return not any(_TOKEN.fullmatch(owner) for owner in owners - {self._token})
+
+    def _is_over_due(self) -> bool:
+        return self._since_s is not None and time.monotonic() - self._since_s >= TAKEOVER_S

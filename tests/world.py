@@ -57,12 +57,14 @@ class Daemon:
         self.book = book = TariffBook(world.sql)
         book.refresh()
         self.settler = Settler(world.sql, book, world.clock, world.journal)
+        unrecorded = Unrecorded(world.sql)
         authoriser = Authoriser(
             world.sql,
             book,
             clock=world.clock,
             pace=PACE,
             first_slice_s=15,
+            unrecorded=unrecorded,
             gate=lambda: self.settler.objection(self.meter.live_calls),
         )
         authoriser.regions = RegionTable.from_rows(REGIONS)
@@ -84,8 +86,10 @@ class Daemon:
             clock=world.clock,
             call_of=authoriser.call_of,
             session_of=lambda hold: session_of(hold, PACE),
+            standing=self.meter.session,
+            gate=lambda: self.settler.objection(self.meter.live_calls),
         )
-        self.outage.probe()
+        self.outage.read_trust()
         self.reception = Reception(
             authoriser,
             self.outage,
@@ -94,7 +98,7 @@ class Daemon:
             plan=NumberPlan(emergency=frozenset({"110", "119", "120", "122"})),
             node_of_core=lambda _core: world.switch,
             throttle=Throttle(0, world.clock.now_us),
-            unrecorded=Unrecorded(world.sql),
+            unrecorded=unrecorded,
             on_doubt=lambda _switch: None,
         )
         self.recovery = Recovery(

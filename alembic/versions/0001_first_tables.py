@@ -306,6 +306,14 @@ MONTHS = [
         ELSIF to_regclass(name) IS NOT NULL THEN
             name := name || '_late';
         END IF;
+        -- The late table of a month may have been detached as well.
+        WHILE to_regclass(name) IS NOT NULL LOOP
+            EXECUTE format(
+                'ALTER TABLE %I RENAME TO %I',
+                name,
+                name || to_char(clock_timestamp(), '"_"YYYYMMDDHH24MISSUS')
+            );
+        END LOOP;
         EXECUTE format('CREATE TABLE %I (LIKE cdr INCLUDING ALL)', name);
         EXECUTE format(
             'ALTER TABLE cdr ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)',

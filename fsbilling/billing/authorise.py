@@ -15,6 +15,7 @@ from fsbilling.billing.payer import Payer, find_payer
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.target import callee_kind
 from fsbilling.billing.tariff_book import TariffBook, terms_of
+from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.calls.call import SERVICE_400, Call
 from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.pace import Pace
@@ -77,10 +78,12 @@ class Authoriser:
         clock: Clock,
         pace: Pace,
         first_slice_s: int,
+        unrecorded: Unrecorded,
         gate: Callable[[], Refused | None] = lambda: None,
         regions: RegionTable | None = None,
     ) -> None:
         self._gate = gate
+        self._unrecorded = unrecorded
         self._db = db
         self._book = book
         self._clock = clock
@@ -245,15 +248,17 @@ class Authoriser:
         return self.regions.find(number) if number.digits else UNKNOWN_REGION
 
     def _turn_away(self, attempt: Attempt, closed: Refused) -> Refused:
-        """Refuse before anything is looked up; with SQL out, without a CDR."""
-        try:
-            return self._refuse(attempt, "", closed)
-        except StoreError:
-            return closed
+        """Refuse before anything is looked up."""
+        return self._refuse(attempt, "", closed)
 
     def _refuse(self, attempt: Attempt, account: str, refused: Refused) -> Refused:
-        with self._db.write() as conn:
-            cdrs.write(conn, self.refusal(attempt, account, refused))
+        record = self.refusal(attempt, account, refused)
+        try:
+            with self._db.write() as conn:
+                cdrs.write(conn, record)
+        except StoreError as fault:
+            # SQL has said no: that stands, whatever becomes of its record.
+            self._unrecorded.add(record, fault)
         return refused
 
     def refusal(self, attempt: Attempt, account: str, refused: Refused) -> Cdr:

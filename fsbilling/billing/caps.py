@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from fsbilling.credit.account import Account
 from fsbilling.credit.allowance import Allowance, allowance
 from fsbilling.credit.limits import Periods, periods
+from fsbilling.money import MAX_MICROS
 from fsbilling.store import spending
 
 UNCOUNTED = Periods("", "")
@@ -20,6 +21,13 @@ def allowed_to(conn: Connection, account: Account, created_us: int) -> Allowance
         return allowance(account.free_micros, limits, UNCOUNTED, {})
     of = periods(limits, created_us)
     return allowance(account.free_micros, limits, of, spending.used(conn, account.account_id, of))
+
+
+def caps_left(conn: Connection, account: Account, created_us: int) -> int:
+    """Say what the caps alone leave to calls that begin at `created_us`; never negative."""
+    of = periods(account.limits, created_us)
+    used = spending.used(conn, account.account_id, of)
+    return max(allowance(MAX_MICROS, account.limits, of, used).free_micros, 0)
 
 
 def count_new(conn: Connection, account: Account, created_us: int) -> None:

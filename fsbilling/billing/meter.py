@@ -22,24 +22,20 @@ from fsbilling.billing.resume import session_of
 from fsbilling.billing.settler import Settler
 from fsbilling.billing.skew import Skew
 from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.billing.telling import tell
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls import command as do
 from fsbilling.calls import event as on
 from fsbilling.calls.pace import Pace
 from fsbilling.calls.session import Phase, Session, resume, step
-from fsbilling.calls.settlement import cut_cause
 from fsbilling.clock import Clock
-from fsbilling.errors import StoreError, SwitchError, SwitchTimeout
+from fsbilling.errors import StoreError
 from fsbilling.store import holds
 from fsbilling.store.engine import Database
 from fsbilling.store.holds import Hold
 from fsbilling.switch.node import Node
 
 log = structlog.get_logger(__name__)
-
-SOONEST_US = 1_100_000
-"""A timer is not moved to an end nearer than this. Once that second has begun the switch cannot
-be told it any more (`Node.add_timer`), and would end the call up to 1.5 s too late."""
 
 CallKey = tuple[str, str]
 """A call's key everywhere: the node's name and the paying channel's UUID."""
@@ -184,6 +180,9 @@ class Meter:
             session = self._sessions.get(key)
             if session is None:
                 continue
+            if key in self._settler.risk:
+                # What was granted while SQL was out stands in the journal, and is more.
+                continue
             if hold.timer_seq > session.timer_seq or hold.granted_s < session.granted_s:
                 self._sessions[key] = session_of(hold, self._pace)
 
@@ -270,45 +269,24 @@ class Meter:
                 now_us = self.now_us(session.call.switch)
                 return follow(self._db, node, session, leg_uuid, now_us=now_us)
             case _:
-                return self._tell_switch(session, command)
+                return self._tell(session, command)
         return None
 
-    def _tell_switch(self, session: Session, command: do.Command) -> on.Event | None:
-        """Say it to the switch; a lost link changes nothing: its own timers go on (rule 3)."""
-        node = self._nodes[session.call.switch]
-        uuid = session.call.uuid
-        try:
-            match command:
-                case do.MoveTimer(at_us=at_us, from_seqs=from_seqs) if (
-                    from_seqs and at_us < self.now_us(session.call.switch) + SOONEST_US
-                ):
-                    log.info("timer left", call_uuid=uuid, at_us=at_us)
-                case do.MoveTimer(at_us=at_us, to_seq=to_seq, from_seqs=from_seqs):
-                    node.add_timer(uuid, to_seq, at_us)
-                    for seq in from_seqs:
-                        node.remove_timer(uuid, seq)
-                case do.RemoveTimer(seq=seq):
-                    node.remove_timer(uuid, seq)
-                case do.Cut(leg_uuid=leg_uuid, by=by):
-                    node.kill(leg_uuid, cut_cause(by))
-                    account = session.call.account
-                    log.info("cut", call_uuid=uuid, leg_uuid=leg_uuid, account=account, by=by.value)
-                case do.Warn():
-                    self._warning.give(node, session)
-            self.heard(session.call.switch)
-        except SwitchError as fault:
-            asked = type(command).__name__
-            log.warning("switch not told", call_uuid=uuid, command=asked, fault=str(fault))
-            if isinstance(command, do.MoveTimer):
-                is_linked = isinstance(fault, SwitchTimeout)
-                now_us = self.now_us(session.call.switch)
-                return on.TimerUnknown(now_us, command.from_seqs, is_linked)
-        return None
+    def _tell(self, session: Session, command: do.Command) -> on.Event | None:
+        switch = session.call.switch
+        return tell(
+            self._nodes[switch],
+            session,
+            command,
+            now_us=self.now_us(switch),
+            warning=self._warning,
+            heard=lambda: self.heard(switch),
+        )
 
     def _renew(self, session: Session) -> on.Event:
         now_us = self.now_us(session.call.switch)
-        if _key(session) in self._settler.risk:
-            # Its hold is on its way to SQL; renewed is what is there.
+        if self._settler.is_out or _key(session) in self._settler.risk:
+            # Nobody waits for an SQL that is out; and renewed is what is held there.
             return on.RenewalUnknown(now_us)
         renewed = renew(
             self._db,
@@ -377,6 +355,8 @@ class Meter:
         call = session.call
         log.info("answered", call_uuid=call.uuid, account=call.account)
         try:
+            if self._settler.keep_answer(_key(session), answered_us) or self._settler.is_out:
+                return
             with self._db.write() as conn:
                 # No more than this is known: its hang-up may be waiting behind the answer.
                 holds.answered(conn, call.switch, call.uuid, answered_us, answered_us)

@@ -21,23 +21,21 @@ from fsbilling.billing.risk import Risk
 from fsbilling.billing.settler import Settler
 from fsbilling.billing.tariff_book import TariffBook, terms_of
 from fsbilling.billing.trust import UNAVAILABLE, Trust
-from fsbilling.calls.call import Call
+from fsbilling.calls.call import SERVICE_400, Call
 from fsbilling.calls.parties import parties
 from fsbilling.calls.session import Session
 from fsbilling.clock import Clock, local_month
 from fsbilling.credit.account import Account
-from fsbilling.credit.slice import Grant, first_grant
+from fsbilling.credit.slice import Grant, can_start, first_grant
 from fsbilling.errors import Refused, StoreError
 from fsbilling.rating.tariff import NO_VOLUME, Tariff
 from fsbilling.rating.terms import Terms
-from fsbilling.store.engine import Database
+from fsbilling.store.engine import BULK_BOUND_S, Database
 from fsbilling.store.holds import Hold
 
 log = structlog.get_logger(__name__)
 
 PROBE_BOUND_S = 2.0
-TRUST_LIFE_US = 30_000_000
-"""How old what is known of the trusted accounts becomes before it is read again."""
 
 LONGEST_S = 3_600
 """No call of an outage is let through for longer: nobody can end it but the switch and its
@@ -47,12 +45,14 @@ parties."""
 class Outage:
     """Knows whether SQL is out, and who may call all the same.
 
-    While `is_on`, nobody waits for SQL. One answer that did not come is no outage: only `probe`
+    While `is_on`, no call waits for SQL. One answer that did not come is no outage: only `probe`
     says so, as one account's lock may be waited for while all is well.
 
     Args:
         call_of: Makes the call of an attempt that an account pays for.
         session_of: Makes the session of a call by what it was granted.
+        standing: Gives the session that a call has already.
+        gate: Says why no call at all may start now: a full journal.
     """
 
     def __init__(
@@ -64,8 +64,9 @@ class Outage:
         clock: Clock,
         call_of: Callable[[Attempt, str, str], Call],
         session_of: Callable[[Hold], Session],
+        standing: Callable[[tuple[str, str]], Session | None],
+        gate: Callable[[], Refused | None] = lambda: None,
     ) -> None:
-        self.is_on = False
         self.trust = Trust()
         self._db = db
         self._book = book
@@ -73,7 +74,14 @@ class Outage:
         self._clock = clock
         self._call_of = call_of
         self._session_of = session_of
-        self._read_us = 0
+        self._standing = standing
+        self._gate = gate
+        self._known_changes = 0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether SQL was out when it was last asked."""
+        return self._settler.is_out
 
     @property
     def is_awaited(self) -> bool:
@@ -86,23 +94,27 @@ class Outage:
         return self._settler.risk
 
     def probe(self) -> None:
-        """See whether SQL answers, and now and then whom it trusts."""
-        now_us = self._clock.now_us()
-        is_due = now_us - self._read_us >= TRUST_LIFE_US
+        """See whether SQL answers. What the last outage took is known before the next begins."""
         try:
             with self._db.read(PROBE_BOUND_S) as conn:
-                if is_due:
-                    self.trust, self._read_us = Trust.read(conn), now_us
-                else:
-                    conn.exec_driver_sql("SELECT 1")
+                conn.exec_driver_sql("SELECT 1")
         except StoreError as fault:
             if not self.is_on:
                 log.error("the database is out", fault=str(fault))
-            self.is_on = True
+            self._settler.is_out = True
             return
         if self.is_on:
             log.warning("the database is back", at_risk_micros=self.risk.micros())
-        self.is_on = False
+        self._settler.is_out = False
+        if self._known_changes != self.risk.changes:
+            self.read_trust()
+
+    def read_trust(self) -> None:
+        """Read anew who is trusted, and with what. Raises StoreError; what was known stays."""
+        changes = self.risk.changes
+        with self._db.read(BULK_BOUND_S) as conn:
+            self.trust = Trust.read(conn, self._clock.now_us())
+        self._known_changes = changes
 
     def authorise(self, attempt: Attempt) -> Authorised | Refused:
         """Grant a call against what its account may risk.
@@ -113,29 +125,16 @@ class Outage:
         payer = self.trust.payer(attempt)
         if isinstance(payer, Refused):
             return payer
-        call = self._call_of(attempt, payer.account.code, payer.target)
-        priced = self._price(call, payer)
-        if isinstance(priced, Refused):
-            return priced
-        tariff, terms = priced
-        now_us = self._clock.now_us()
-        account = payer.account
-        refused = limit_reached(self._with_live_calls(account))
+        key = (attempt.switch, attempt.uuid)
+        if key in self.risk or self._standing(key) is not None:
+            return self._as_it_stands(attempt, payer)
+        refused = self._gate()
         if refused is not None:
             return refused
-        grant = first_grant(
-            terms,
-            now_us=now_us,
-            free_micros=self._free_micros(account),
-            live_calls=1,
-            slice_s=LONGEST_S,
-            longest_s=account.limits.max_call_s,
-        )
-        if not grant.granted_s:
-            return Refused("outage_limit", f"account {account.code} has its outage limit at risk")
-        month = local_month(now_us, tariff.plan.time_zone)
-        call = msgspec.structs.replace(call, month=month)
-        hold = _hold(call, terms, grant, account.account_id, now_us)
+        call = self._call_of(attempt, payer.account.code, payer.target)
+        hold = self._granted(call, payer.account)
+        if isinstance(hold, Refused):
+            return hold
         refused = self._settler.keep_grant(hold)
         if refused is not None:
             return refused
@@ -144,9 +143,48 @@ class Outage:
         )
         return Authorised(self._session_of(hold), payer.target)
 
-    def _price(self, call: Call, payer: Payer) -> tuple[Tariff, Terms] | Refused:
+    def _granted(self, call: Call, account: Account) -> Hold | Refused:
+        """Say what this call gets, as the hold that it will have."""
+        priced = self._price(call, account)
+        if isinstance(priced, Refused):
+            return priced
+        tariff, terms = priced
+        now_us = self._clock.now_us()
+        refused = limit_reached(self._with_live_calls(account))
+        if refused is not None:
+            return refused
+        free_micros = self._free_micros(account)
+        grant = first_grant(
+            terms,
+            now_us=now_us,
+            free_micros=free_micros,
+            live_calls=1,
+            slice_s=LONGEST_S,
+            longest_s=account.limits.max_call_s,
+        )
+        if not (grant.granted_s and can_start(terms, answered_us=now_us, free_micros=free_micros)):
+            return Refused("outage_limit", f"account {account.code} has its outage limit at risk")
+        call = msgspec.structs.replace(call, month=local_month(now_us, tariff.plan.time_zone))
+        return _hold(call, terms, grant, account.account_id, now_us)
+
+    def _as_it_stands(self, attempt: Attempt, payer: Payer) -> Authorised | Refused:
+        """Answer for a channel that asks again as SQL would: a call to another number is another.
+
+        A UUID may be chosen by its caller; a call that is over has no second one.
+        """
+        session = self._standing((attempt.switch, attempt.uuid))
+        if session is None:
+            return Refused("uuid_used", f"a call with UUID {attempt.uuid} was let through before")
+        same_callee = session.call.callee.digits == attempt.callee.digits
+        if attempt.service == SERVICE_400 or same_callee:
+            return Authorised(session, payer.target)
+        return Refused(
+            "already_paid", f"the channel pays for a call to {session.call.callee.digits}"
+        )
+
+    def _price(self, call: Call, account: Account) -> tuple[Tariff, Terms] | Refused:
         """Price it by a tariff in memory, at the first level: the month's volume is in SQL."""
-        name = tariff_of(payer.account, call.service)
+        name = tariff_of(account, call.service)
         if isinstance(name, Refused):
             return name
         now_us = self._clock.now_us()
@@ -161,11 +199,15 @@ class Outage:
 
     def _free_micros(self, account: Account) -> int:
         limit_micros = account.limits.outage_limit_micros or 0
-        return max(limit_micros - self.risk.micros(account.code), 0)
+        at_risk_micros = self.risk.micros(account.code) + account.overdraft_micros
+        cap_micros = self.trust.caps_left_micros.get(account.code, limit_micros)
+        return max(
+            min(limit_micros - at_risk_micros, cap_micros - self.risk.micros(account.code)), 0
+        )
 
     def _with_live_calls(self, account: Account) -> Account:
         return msgspec.structs.replace(
-            account, live_calls=account.live_calls + self.risk.calls(account.code)
+            account, live_calls=account.live_calls + self.risk.live_calls[account.code]
         )
 
 

@@ -115,7 +115,9 @@ class Reception:
                 return self._authoriser.authorise(attempt)
             except StoreError as fault:
                 log.error("not authorised", call_uuid=attempt.uuid, fault=str(fault))
-        verdict = self._outage.authorise(attempt) if may_risk else UNAVAILABLE
+                self._outage.probe()
+        trusted = self._outage.is_on and may_risk
+        verdict = self._outage.authorise(attempt) if trusted else UNAVAILABLE
         if isinstance(verdict, Refused):
             self.unrecorded.add(self._authoriser.refusal(attempt, attempt.account, verdict))
         return verdict

@@ -9,10 +9,20 @@ Key = tuple[str, str]
 
 
 class Risk:
-    """The grants that stand in the journal only; as many as the journal has room for."""
+    """The grants that stand in the journal only; as many as the journal has room for.
+
+    Attributes:
+        by_account: What is at risk in all, by account.
+        live_calls: How many calls with something at risk are not over, by account.
+        changes: How often a grant was taken out: its account then stands otherwise in SQL.
+    """
 
     def __init__(self) -> None:
+        self.by_account: Counter[str] = Counter()
+        self.live_calls: Counter[str] = Counter()
+        self.changes = 0
         self._grants: dict[Key, tuple[str, int]] = {}
+        self._over: set[Key] = set()
 
     def __contains__(self, key: Key) -> bool:
         """Tell whether this call has no hold in SQL yet."""
@@ -21,27 +31,29 @@ class Risk:
     def put(self, key: Key, account: str, micros: int) -> None:
         """Count what a call may cost."""
         self._grants[key] = (account, micros)
+        self.by_account[account] += micros
+        self.live_calls[account] += 1
 
     def lower(self, key: Key, micros: int) -> None:
         """Count what it did cost: it is over, and waits in the journal."""
-        if key in self._grants:
-            self._grants[key] = (self._grants[key][0], micros)
+        if key not in self._grants or key in self._over:
+            return
+        account, before_micros = self._grants[key]
+        self._grants[key] = (account, micros)
+        self._over.add(key)
+        self.by_account[account] += micros - before_micros
+        self.live_calls[account] -= 1
 
     def drop(self, key: Key) -> None:
-        """Forget a call whose hold is in SQL now."""
-        self._grants.pop(key, None)
+        """Forget a call whose hold is in SQL now, or whose grant will never be."""
+        if key not in self._grants:
+            return
+        account, micros = self._grants.pop(key)
+        self.by_account[account] -= micros
+        self.live_calls[account] -= key not in self._over
+        self._over.discard(key)
+        self.changes += 1
 
     def micros(self, account: str | None = None) -> int:
         """What is at risk, of one account or in all."""
-        return sum(micros for code, micros in self._grants.values() if account in (None, code))
-
-    def calls(self, account: str) -> int:
-        """How many calls of an account have something at risk."""
-        return sum(code == account for code, _ in self._grants.values())
-
-    def by_account(self) -> dict[str, int]:
-        """What is at risk, by account."""
-        found: Counter[str] = Counter()
-        for code, micros in self._grants.values():
-            found[code] += micros
-        return dict(found)
+        return self.by_account.total() if account is None else self.by_account[account]

@@ -94,6 +94,8 @@ def _post(
         )
     if cdr.billed_s:
         _count(conn, book, tariff, account, cdr, now_us=now_us)
+    if account.overdraft_micros:
+        accounts.pay_back(conn, account.account_id)
     return True
 
 

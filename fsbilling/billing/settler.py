@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 import structlog
-from sqlalchemy import text
 
 from fsbilling.billing.exact import make_exact
 from fsbilling.billing.granted import place
@@ -16,7 +15,8 @@ from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
 from fsbilling.calls.settlement import ending_of, settled_cdr
 from fsbilling.clock import Clock
-from fsbilling.errors import Refused, StoreError
+from fsbilling.errors import Refused, StoreDeclined, StoreError
+from fsbilling.store import cdr_keys, holds
 from fsbilling.store.engine import Database
 from fsbilling.store.holds import Hold
 from fsbilling.store.journal import Journal
@@ -27,7 +27,7 @@ CALL_ROOM_BYTES = 2_048
 """What is kept free for each live call: a CDR takes some 1,100."""
 
 MAX_TRIES = 5
-"""How often SQL may decline a record, while it answers others, before a person must look."""
+"""How often SQL may decline a record before a person must look."""
 
 JOURNAL_FULL = Refused(
     "journal_full", "the journal has no room for one call more; mend SQL or raise [journal] max_mb"
@@ -42,9 +42,20 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
 
 
 class Granted(msgspec.Struct, frozen=True, tag="granted"):
-    """The other kind: what a call was granted while SQL was out (`billing.outage`)."""
+    """What a call was granted while SQL was out (`billing.outage`)."""
 
     hold: Hold
+
+
+class Talking(msgspec.Struct, frozen=True, tag="talking"):
+    """When such a call was answered: without it, nobody would charge it who has not heard that."""
+
+    switch: str
+    uuid: str
+    answered_us: int
+
+
+Kept = Finished | Granted | Talking
 
 
 class Settler:
@@ -52,6 +63,10 @@ class Settler:
 
     While the journal has records, further calls go to it at once: nobody waits for an SQL that
     is out, and calls are settled in their order.
+
+    Attributes:
+        is_out: SQL is known to be out (`billing.outage`): it is not asked before it is back.
+        risk: What is granted in the journal only.
     """
 
     def __init__(
@@ -62,6 +77,7 @@ class Settler:
         self._clock = clock
         self._journal = journal
         self._tries = 0
+        self.is_out = False
         self.risk = Risk()
 
     def settle(self, session: Session, ending: HungUp) -> Cdr | None:
@@ -71,7 +87,7 @@ class Settler:
         it is in neither for sure; settling again is safe.
         """
         now_us, journal = self._clock.now_us(), self._journal
-        if journal is None or journal.is_empty:
+        if journal is None or (journal.is_empty and not self.is_out):
             try:
                 return settle(self._db, self._book, session, ending, now_us=now_us)
             except StoreError as fault:
@@ -101,6 +117,13 @@ class Settler:
             return JOURNAL_FULL
         return None
 
+    def keep_answer(self, key: tuple[str, str], answered_us: int) -> bool:
+        """Put on disk when a call with something at risk was answered; False for any other."""
+        if self._journal is None or key not in self.risk:
+            return False
+        self._journal.append(msgspec.json.encode(Talking(*key, answered_us)))
+        return True
+
     def objection(self, live_calls: int) -> Refused | None:
         """Refuse a call when the journal could not take it and every live one: `journal_full`."""
         needed_bytes = (live_calls + 1) * CALL_ROOM_BYTES
@@ -112,40 +135,47 @@ class Settler:
         """Settle what the journal holds, oldest first; how many calls that were.
 
         Raises StoreError when SQL is out: what is left waits for the next time. A record that
-        SQL will not take though it answers, or that another version wrote, is set aside.
+        SQL declines, or that another version wrote, is set aside.
         """
         journal, played = self._journal, 0
         while journal is not None and (record := journal.first()) is not None:
+            kept: Kept | None = None
             try:
-                kept = msgspec.json.decode(record, type=Finished | Granted)
+                kept = msgspec.json.decode(record, type=Kept)
                 self._play_one(kept)
             except (msgspec.DecodeError, UnicodeDecodeError) as fault:
                 log.error("journal record unreadable, set aside", fault=str(fault))
                 journal.set_aside()
                 continue
-            except StoreError as fault:
-                self._give_up(journal, fault)
+            except StoreDeclined as fault:
+                self._give_up(journal, kept, fault)
                 continue
             self._tries = 0
             played += 1
             journal.drop_first()
         return played
 
-    def _play_one(self, kept: Finished | Granted) -> None:
-        if isinstance(kept, Finished):
-            cdr = kept.cdr
-            log.info(self._post(kept), call_uuid=cdr.uuid, account=cdr.account)
-            return
-        call = kept.hold.call
-        placed = place(self._db, kept.hold)
-        self.risk.drop((call.switch, call.uuid))
-        log.info("granted in an outage", call_uuid=call.uuid, account=call.account, held=placed)
+    def _play_one(self, kept: Kept) -> None:
+        match kept:
+            case Finished(cdr=cdr):
+                log.info(self._post(kept), call_uuid=cdr.uuid, account=cdr.account)
+            case Granted(hold=hold):
+                call = hold.call
+                placed = place(self._db, hold)
+                self.risk.drop((call.switch, call.uuid))
+                log.info("granted in an outage", call_uuid=call.uuid, held=placed)
+            case Talking(switch=switch, uuid=uuid, answered_us=answered_us):
+                with self._db.write() as conn:
+                    holds.answered(conn, switch, uuid, answered_us, answered_us)
 
     def _post(self, finished: Finished) -> str:
         """Settle one record; the log's word for what came of it."""
         cdr = finished.cdr
         if write_down(self._db, self._book, cdr, now_us=finished.at_us):
             return "settled from the journal"
+        with self._db.read() as conn:
+            if not cdr_keys.is_settled(conn, cdr.switch, cdr.uuid):
+                raise StoreDeclined(f"call {cdr.uuid} has neither a hold nor a record")
         if cdr.end_source is EndSource.ESTIMATE:
             return "settled before"
         # Another daemon, which had not heard of the end, may have had to estimate it.
@@ -155,13 +185,13 @@ class Settler:
             log.warning("estimate stays", call_uuid=cdr.uuid, refused=str(exact))
         return "made exact from the journal" if isinstance(exact, Cdr) else "settled before"
 
-    def _give_up(self, journal: Journal, fault: StoreError) -> None:
-        """Leave the record for later; one that SQL itself declines must not hold up the rest."""
-        with self._db.read() as conn:
-            conn.execute(text("SELECT 1"))
+    def _give_up(self, journal: Journal, kept: Kept | None, fault: StoreDeclined) -> None:
+        """Leave the record for later; one that is declined again and again must not hold up all."""
         self._tries += 1
         if self._tries < MAX_TRIES:
             raise fault
         self._tries = 0
         log.error("journal record declined, set aside", fault=str(fault))
+        if isinstance(kept, Granted):
+            self.risk.drop((kept.hold.call.switch, kept.hold.call.uuid))
         journal.set_aside()

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from fsbilling.billing.attempt import Attempt
+from fsbilling.billing.caps import caps_left
 from fsbilling.billing.payer import Payer
 from fsbilling.calls.call import SERVICE_400
 from fsbilling.credit.account import Account
@@ -22,6 +23,7 @@ class Trust(msgspec.Struct, frozen=True):
 
     Attributes:
         accounts: By code.
+        caps_left_micros: What the day's and the month's caps leave, by code, if any.
         owners: The code of the account that pays, by 400 number.
         targets: Where a 400 number's calls go.
         lines: The code of the account that pays, by line: everybody's, as the first line of a
@@ -29,12 +31,13 @@ class Trust(msgspec.Struct, frozen=True):
     """
 
     accounts: dict[str, Account] = {}
+    caps_left_micros: dict[str, int] = {}
     owners: dict[str, str] = {}
     targets: dict[str, str] = {}
     lines: dict[tuple[str, str], str] = {}
 
     @classmethod
-    def read(cls, conn: Connection) -> Trust:
+    def read(cls, conn: Connection, now_us: int) -> Trust:
         """Read it all anew; of the directory nothing, when nobody has an outage limit."""
         trusted = {account.code: account for account in accounts.with_outage_limit(conn)}
         if not trusted:
@@ -43,6 +46,11 @@ class Trust(msgspec.Struct, frozen=True):
         lines = directory.lines(conn)
         return cls(
             accounts=trusted,
+            caps_left_micros={
+                code: caps_left(conn, account, now_us)
+                for code, account in trusted.items()
+                if account.limits.is_capped
+            },
             owners={row.number: row.account for row in numbers},
             targets={row.number: row.target for row in numbers},
             lines={(row.kind, row.value): row.account for row in lines},
@@ -64,4 +72,5 @@ class Trust(msgspec.Struct, frozen=True):
         account = self.accounts.get(code or "")
         if account is None:
             return UNAVAILABLE
-        return Payer(account, self.targets.get(attempt.callee.digits, ""))
+        is_400 = attempt.service == SERVICE_400
+        return Payer(account, self.targets.get(attempt.callee.digits, "") if is_400 else "")

@@ -7,6 +7,7 @@ from collections import deque
 import structlog
 
 from fsbilling.calls.cdr import Cdr
+from fsbilling.errors import StoreError
 from fsbilling.store import cdrs
 from fsbilling.store.engine import Database
 
@@ -32,8 +33,10 @@ class Unrecorded:
         """How many wait."""
         return len(self._waiting)
 
-    def add(self, cdr: Cdr) -> None:
-        """Keep a refusal for later."""
+    def add(self, cdr: Cdr, fault: StoreError | None = None) -> None:
+        """Keep a refusal for later; `fault` is what kept it from SQL, where that was tried."""
+        if fault is not None:
+            log.warning("refusal not recorded yet", call_uuid=cdr.uuid, fault=str(fault))
         if len(self._waiting) < MAX_WAITING:
             self._waiting.append(cdr)
         else:

@@ -20,7 +20,7 @@ from fsbilling.calls.beginning import answer, resume
 from fsbilling.calls.cdr import HungUpBy
 from fsbilling.calls.ending import follow, hang_up, stop_following
 from fsbilling.calls.lookout import is_over, look_again, look_ahead, renewal_due_us
-from fsbilling.calls.sharing import credit_changed, gave_back
+from fsbilling.calls.sharing import credit_changed, gave_back, not_given_back
 from fsbilling.calls.state import Phase, Session, Step, changed
 from fsbilling.calls.timer import move_timer, standing, timer_unknown
 from fsbilling.clock import US_PER_S
@@ -123,8 +123,6 @@ def _by_other_hands(
         case on.GaveBack():
             return gave_back(session, event)
         case on.NotGivenBack():
-            if session.phase is Phase.RINGING:
-                return changed(session, in_doubt=True), []
-            return session, [do.RemoveTimer(session.timer_seq + 1)]
+            return not_given_back(session)
         case on.TimerUnknown():
             return timer_unknown(session, event)

@@ -44,6 +44,16 @@ def gave_back(session: Session, gave: on.GaveBack) -> Step:
     return look_ahead(session, gave.now_us, [do.RemoveTimer(seq) for seq in stale])
 
 
+def not_given_back(session: Session) -> Step:
+    """Keep the hold; the earlier timer, which may stand, goes, and its number is used up."""
+    if session.phase is Phase.RINGING:
+        return changed(session, in_doubt=True), []
+    seq = session.timer_seq
+    stale = (*session.stale_seqs, *standing(session))
+    session = changed(session, timer_seq=seq + 1, stale_seqs=stale)
+    return session, [do.RemoveTimer(seq + 1)]
+
+
 def _asks_back(session: Session, news: on.CreditChanged) -> bool:
     return news.granted_s < session.granted_s
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, case, delete, insert, select, update
 
 from fsbilling.credit.account import Account, Mode, Standing
 from fsbilling.credit.limits import Limits
@@ -43,6 +43,12 @@ _CHANGE_HELD = Prepared(
         live_calls=account.c.live_calls + bindparam("delta_calls", type_=BigInteger),
     )
 )
+_FREE = account.c.balance_micros + account.c.credit_limit_micros - account.c.held_micros
+_PAY_BACK = Prepared(
+    update(account)
+    .where(account.c.id == bindparam("of_account"), _FREE + account.c.overdraft_micros > 0)
+    .values(overdraft_micros=case((_FREE < 0, -_FREE), else_=0))
+)
 _REVISE = (
     update(account)
     .where(account.c.id == bindparam("account_id"))
@@ -54,9 +60,7 @@ _STANDINGS = select(
     account.c.revision,
     account.c.suspended,
     account.c.live_calls,
-    (account.c.balance_micros + account.c.credit_limit_micros - account.c.held_micros).label(
-        "free_micros"
-    ),
+    _FREE.label("free_micros"),
     *(account.c[name] for name in Limits.__struct_fields__),
 ).where(account.c.code.in_(bindparam("codes", expanding=True)))
 
@@ -159,7 +163,7 @@ def set_credit_limit(conn: Connection, code: str, micros: int) -> Account | Refu
     if refusal := _refuse_limit(found.mode, micros):
         return refusal
     used_micros = found.held_micros - found.balance_micros
-    if micros < used_micros:
+    if micros < min(used_micros, found.credit_limit_micros):
         return Refused(
             "limit_in_use",
             f"{code} owes or holds {format_micros(used_micros)} now; the limit cannot be lower",
@@ -210,6 +214,11 @@ def revise(conn: Connection, account_id: int) -> None:
 def set_throttle(conn: Connection, account_id: int, throttle_us: int) -> None:
     """Note until when the account's calls per second are used up (`credit.throttle`)."""
     conn.execute(update(account).where(account.c.id == account_id).values(throttle_us=throttle_us))
+
+
+def pay_back(conn: Connection, account_id: int) -> None:
+    """Lower what an outage let the account owe to what it owes now."""
+    _PAY_BACK.change(conn, {"of_account": account_id})
 
 
 def set_overdraft(conn: Connection, account_id: int, micros: int) -> None:

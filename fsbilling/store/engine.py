@@ -26,7 +26,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlc
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from fsbilling.errors import ConfigError, StoreError
+from fsbilling.errors import ConfigError, StoreDeclined, StoreError
 from fsbilling.store.greenlet_connection import connection_class
 
 MAX_RETRY_WAIT_S = 0.05
@@ -42,6 +42,15 @@ BOUND_S = 5.0
 
 BULK_BOUND_S = 60.0
 """How long one may take that reads a whole table, some rows at a time beside the live calls."""
+
+
+_DECLINED = (
+    psycopg.IntegrityError,
+    psycopg.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+)
+"""What stays so however often it is tried; a lock or a full disk does not."""
 
 
 class Database:
@@ -131,7 +140,8 @@ class Database:
 
     def _store_error(self, fault: BaseException) -> StoreError:
         lines = str(fault).strip().splitlines()
-        return StoreError(f"{self.url}: {lines[0] if lines else repr(fault)}")
+        kind = StoreDeclined if isinstance(fault, _DECLINED) else StoreError
+        return kind(f"{self.url}: {lines[0] if lines else repr(fault)}")
 
 
 def _open_postgresql(url: URL, pool_size: int, timeout_ms: int) -> tuple[Engine, Engine]:

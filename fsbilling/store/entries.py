@@ -225,7 +225,8 @@ def _post_once(
             note=note,
             at_us=at_us,
         )
-        _pay_back(conn, payer, amount_micros)
+        if payer.overdraft_micros:
+            accounts.pay_back(conn, payer.account_id)
         return posted
     if first.amount_micros != amount_micros:
         amount = format_micros(first.amount_micros)
@@ -233,20 +234,12 @@ def _post_once(
     return first
 
 
-def _pay_back(conn: Connection, payer: Account, amount_micros: int) -> None:
-    """Lower what an outage let the account owe to what is left of it after a top-up."""
-    if payer.overdraft_micros:
-        owed_micros = max(-(payer.free_micros + amount_micros), 0)
-        if owed_micros < payer.overdraft_micros:
-            accounts.set_overdraft(conn, payer.account_id, owed_micros)
-
-
 def _refuse(payer: Account, amount_micros: int, ref: str) -> Refused | None:
     if not 0 < len(ref) <= MAX_REF_LENGTH or not storable(ref):
         return Refused("bad_ref", f"a reference has 1 to {MAX_REF_LENGTH} characters")
     if payer.balance_micros + amount_micros > MAX_MICROS:
         return Refused("bad_amount", f"{payer.code} would have more than an account can hold")
-    if payer.free_micros + amount_micros < 0:
+    if amount_micros < 0 and payer.free_micros + amount_micros < 0:
         free = format_micros(payer.free_micros)
         return Refused("no_credit", f"{payer.code} has {free} free; no more can be taken away")
     return None

@@ -38,6 +38,10 @@ class GreenletConnection(psycopg.Connection[Any]):
         except StopIteration as done:
             result: R = done.value
             return result
+        except BaseException:
+            # Given up in the middle of an exchange, it can take no other.
+            self.close()
+            raise
 
     def _watcher(self, events: int) -> Any:  # noqa: ANN401 - gevent has no types
         watcher = self._watchers.get(events)

@@ -293,3 +293,16 @@ def test_a_call_of_an_archived_month_that_is_settled_late_is_recorded(
     assert every(pg)[1:] == late
     name = "cdr_2026_10" if renamed else "cdr_2026_10_late"
     assert partition_of(operator, late[1].uuid) == [name]
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_month_whose_late_table_was_detached_too_takes_a_late_record(db, postgres_url):
+    """docs/sql-tables.md: a late call makes the month anew; the second time it cannot."""
+    month_us = 1_795_000_000_000_000
+    with psycopg.connect(postgres_url, autocommit=True) as operator:
+        for name in ("cdr_2026_11", "cdr_2026_11_late"):
+            with db.write() as conn:
+                assert cdrs.write(conn, a_cdr(created_us=month_us))
+            operator.execute(f"ALTER TABLE cdr DETACH PARTITION {name}")
+    with db.write() as conn:
+        assert cdrs.write(conn, a_cdr(created_us=month_us))

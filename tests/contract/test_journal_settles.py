@@ -1,5 +1,8 @@
 """A settled call is on disk before it is forgotten, in SQL or in the journal; and counts once."""
 
+import sqlite3
+from contextlib import suppress
+
 import pytest
 from sqlalchemy import text
 from world import CENT_A_SECOND, SWITCH, S, World
@@ -10,6 +13,7 @@ from fsbilling.ledger.entry import EntryKind
 from fsbilling.rating.plan import LevelMode, Levels, LevelUnit, Plan
 from fsbilling.rating.rate import Rate
 from fsbilling.store import entries
+from fsbilling.store.engine import Database
 from fsbilling.store.journal import Journal
 
 
@@ -185,3 +189,26 @@ def test_the_journal_s_exact_end_takes_the_place_of_another_daemon_s_estimate(wo
     assert (record.billed_s, record.end_source) == (15, "event")
     assert world.account().balance_micros == 10_000_000 - record.charge_micros
     assert world.ledger_faults() == []
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_write_lock_of_some_seconds_sets_no_call_aside(store_url, tmp_path):
+    """SQL that reads but cannot write now (lock, full disk, read-only standby) declines nothing."""
+    db = Database.open(store_url, statement_timeout_ms=100)
+    world = World(db)
+    world.journal = Journal(tmp_path / "journal", max_bytes=1_000_000)
+    world.open_for_business(credit="10.00")
+    uuids = [world.call(talk_us=seconds * S) for seconds in (5, 7)]
+    world.run(3)
+    world.sql.is_open = False
+    world.run(10)
+    world.sql.is_open = True
+    other = sqlite3.connect(db.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for _ in range(12):
+        with suppress(StoreError):
+            world.daemon.settler.play()
+    other.execute("ROLLBACK")
+    world.daemon.settler.play()
+    assert [len(world.cdrs(uuid)) for uuid in uuids] == [1, 1]
+    db.close()

@@ -51,6 +51,7 @@ def trusting_nobody(
         clock=clock,
         call_of=authoriser.call_of,
         session_of=lambda hold: session_of(hold, PACE),
+        standing=lambda _key: None,
     )
 
 
@@ -78,12 +79,14 @@ class Life:
             spawn=self.process.spawn,
             on_alarm_set=self._alarm_set.set,
         )
+        unrecorded = Unrecorded(door)
         authoriser = Authoriser(
             door,
             book,
             clock=node.machine_clock,
             pace=PACE,
             first_slice_s=metering.first_slice_s,
+            unrecorded=unrecorded,
         )
         outage = trusting_nobody(door, book, authoriser, node.machine_clock)
         self._reception = Reception(
@@ -94,7 +97,7 @@ class Life:
             plan=NumberPlan(emergency=CONFIG.numbering.emergency),
             node_of_core=lambda _core: node.name,
             throttle=Throttle(0, node.steady_clock.now_us),
-            unrecorded=Unrecorded(door),
+            unrecorded=unrecorded,
             on_doubt=self._look_soon,
         )
         self._watch = CreditWatch(door, self.meter)

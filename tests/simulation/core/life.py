@@ -72,15 +72,16 @@ class CoreLife:
             spawn=self.process.spawn,
             on_alarm_set=self._alarm_set.set,
         )
+        self._unrecorded = Unrecorded(door)
         self._authoriser = Authoriser(
             door,
             book,
             clock=machine_clock,
             pace=PACE,
             first_slice_s=CONFIG.metering.first_slice_s,
+            unrecorded=self._unrecorded,
             regions=regions,
         )
-        self._unrecorded = Unrecorded(door)
         self._reception = Reception(
             self._authoriser,
             trusting_nobody(door, book, self._authoriser, machine_clock),

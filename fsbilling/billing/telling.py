@@ -1,0 +1,81 @@
+"""Say to the switch what a call's session asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from fsbilling.billing.warning import WarningSound
+from fsbilling.calls import command as do
+from fsbilling.calls import event as on
+from fsbilling.calls.session import Session
+from fsbilling.calls.settlement import cut_cause
+from fsbilling.errors import SwitchError, SwitchTimeout
+from fsbilling.switch.node import Node
+
+log = structlog.get_logger(__name__)
+
+SOONEST_US = 1_100_000
+"""A timer is not moved to an end nearer than this. Once that second has begun the switch cannot
+be told it any more (`Node.add_timer`), and would end the call up to 1.5 s too late."""
+
+
+def tell(
+    node: Node,
+    session: Session,
+    command: do.Command,
+    *,
+    now_us: int,
+    warning: WarningSound,
+    heard: Callable[[], None],
+) -> on.TimerUnknown | None:
+    """Say it; a lost link changes nothing: the switch's own timers go on (DESIGN rule 3).
+
+    Gives which timers may stand though they should not, when the switch did not say. `heard` is
+    called when it answered.
+    """
+    uuid = session.call.uuid
+    try:
+        _say(node, session, command, now_us=now_us, warning=warning)
+    except SwitchError as fault:
+        asked = type(command).__name__
+        log.warning("switch not told", call_uuid=uuid, command=asked, fault=str(fault))
+        seqs = _meant_to_go(command)
+        is_linked = isinstance(fault, SwitchTimeout)
+        return on.TimerUnknown(now_us, seqs, is_linked) if seqs else None
+    heard()
+    return None
+
+
+def _say(
+    node: Node, session: Session, command: do.Command, *, now_us: int, warning: WarningSound
+) -> None:
+    uuid = session.call.uuid
+    match command:
+        case do.MoveTimer(at_us=at_us, from_seqs=from_seqs) if (
+            from_seqs and at_us < now_us + SOONEST_US
+        ):
+            log.info("timer left", call_uuid=uuid, at_us=at_us)
+        case do.MoveTimer(at_us=at_us, to_seq=to_seq, from_seqs=from_seqs):
+            node.add_timer(uuid, to_seq, at_us)
+            for seq in from_seqs:
+                node.remove_timer(uuid, seq)
+        case do.RemoveTimer(seq=seq):
+            node.remove_timer(uuid, seq)
+        case do.Cut(leg_uuid=leg_uuid, by=by):
+            node.kill(leg_uuid, cut_cause(by))
+            account = session.call.account
+            log.info("cut", call_uuid=uuid, leg_uuid=leg_uuid, account=account, by=by.value)
+        case do.Warn():
+            warning.give(node, session)
+
+
+def _meant_to_go(command: do.Command) -> tuple[int, ...]:
+    match command:
+        case do.MoveTimer(from_seqs=from_seqs):
+            return from_seqs
+        case do.RemoveTimer(seq=seq):
+            return (seq,)
+        case _:
+            return ()

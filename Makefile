@@ -6,9 +6,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	2>/dev/null && echo $$p && break; done)
 VENV := .venv
 SECONDS ?= 600
+SEED ?= $(shell date +%s)
 BIN := $(VENV)/bin
 
-.PHONY: demo test check live soak fuzz bench clean
+.PHONY: demo test check live live-chaos soak fuzz mutants bench clean
 
 demo: $(VENV)/.runtime  ## calls, cuts, top-ups and CDRs against a simulated switch, in 30 s
 	$(BIN)/fsbilling demo
@@ -25,6 +26,9 @@ check: $(VENV)/.dev  ## ruff, mypy, import-linter
 live: $(VENV)/.dev  ## against a real FreeSWITCH and SIPp, where there are some
 	$(BIN)/python -m pytest -m live -s tests/live
 
+live-chaos: $(VENV)/.dev  ## all of that, each part killed at random for SECONDS, then reconciled
+	PYTHONPATH=tests:tests/live $(BIN)/python -m chaos --seconds $(SECONDS) --seed $(SEED)
+
 soak: $(VENV)/.dev  ## simulated faults from ever new seeds, for SECONDS
 	$(BIN)/python -m tests.simulation --seconds $(SECONDS) --first $(shell date +%s)
 
@@ -32,11 +36,16 @@ fuzz: $(VENV)/.dev  ## coverage-guided fuzzing of all that reads strangers' byte
 	$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
 	$(BIN)/python -m tests.fuzz all --seconds $(SECONDS)
 
+mutants: $(VENV)/.dev  ## change the rating code, one small thing at a time: what does no test notice?
+	$(BIN)/python -m pip install --quiet --editable ".[mutants]"
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
 bench: $(VENV)/.dev  ## ratios, side by side
 	$(BIN)/python -m pytest -m bench -s tests/bench
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis mutants
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3"; exit 1; }

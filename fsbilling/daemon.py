@@ -53,6 +53,7 @@ from fsbilling.switch.link import Link
 from fsbilling.switch.node import Api, Node
 from fsbilling.switch.witness import Witness
 from fsbilling.tables import Tables
+from fsbilling.vigil import Vigil
 from fsbilling.watchdog import Watchdog, notify
 
 log = structlog.get_logger(__name__)
@@ -164,6 +165,7 @@ class Daemon:
             on_fault=self._on_fault,
         )
         self._doors = Doors(self._new_hook, self._links)
+        self._vigil = Vigil(self._links, self._doors, is_wanted=lambda: self._outage.is_awaited)
         self._has_started = False
 
     @property
@@ -249,6 +251,7 @@ class Daemon:
             Errand(PLAY_S, self._settler.play, "journal waits"),
             Errand(REFUSALS_S, self._unrecorded.write, "refusals not recorded yet"),
             Errand(PROBE_S, self._outage.probe, "outage not known"),
+            Errand(PROBE_S, self._vigil.look, "the hook stays as it is"),
             Errand(STATUS_S, self._say_status, "status not written"),
         ]
 
@@ -259,7 +262,7 @@ class Daemon:
             (switch.host, switch.port),
             switch.password,
             on_event=partial(self._on_event, name),
-            on_up=lambda: self._rounds.look_round(name),
+            on_up=lambda: self._on_up(name),
             on_down=lambda: self.meter.lost(name),
         )
 
@@ -279,6 +282,10 @@ class Daemon:
             for switch in self._nodes:
                 self.meter.catch_up(holds.live(conn, switch=switch))
         self._doors.open(patient=self._has_started)
+        self._vigil.end()
+        for switch, link in self._links.items():
+            if link.is_up:
+                self._vigil.claim(switch)
         self._rounds.look_everywhere()
         notify("STATUS=on duty")
 
@@ -290,10 +297,12 @@ class Daemon:
         notify("STATUS=the switch lock is lost")
         if is_awaited:
             self._doors.close_hook()
+            self._vigil.begin()
 
     def _hand_over(self) -> None:
         """Forget the calls that are another daemon's now, and wait."""
         notify("STATUS=standing by")
+        self._vigil.end()
         self._doors.close()
         self.meter.put_down()
 
@@ -308,6 +317,11 @@ class Daemon:
 
     def _take_regions(self, table: RegionTable) -> None:
         self._authoriser.regions = table
+
+    def _on_up(self, switch: str) -> None:
+        if self._duty.is_working:
+            self._vigil.claim(switch)
+        self._rounds.look_round(switch)
 
     def _on_event(self, switch: str, event: ChannelEvent) -> None:
         self._reception.on_event(switch, event)

@@ -35,7 +35,8 @@ class Doors:
         `patient`: when another process has the hook's address, try again until it has not.
         Otherwise raises OSError.
         """
-        if self._hook is None and not self._try_hook(patient=patient):
+        is_trying = self._opening is not None and not self._opening.dead
+        if self._hook is None and not is_trying and not self._try_hook(patient=patient):
             self._opening = gevent.spawn(self._keep_trying)
         if not self._are_linked:
             for link in self._links.values():

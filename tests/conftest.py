@@ -7,10 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
 from postgres import Postgres, PostgresMissingError
 
 from fsbilling.store import migrations
 from fsbilling.store.engine import Database
+
+# For `make mutants`: every run draws the same examples, and the first that fails is enough.
+settings.register_profile(
+    "mutants",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+)
 
 
 @pytest.fixture(scope="session")

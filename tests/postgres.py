@@ -114,6 +114,20 @@ class Postgres:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
+        process = self.spawn()
+        give_up_at = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                psycopg.connect(self.url("postgres")).close()
+            except psycopg.OperationalError:
+                if process.poll() is not None or time.monotonic() > give_up_at:
+                    raise RuntimeError((self._folder / "log").read_text()) from None
+                time.sleep(0.02)
+            else:
+                return
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start the server, as a service manager does: nobody waits for it."""
         settings = [f"-c{name}={value}" for name, value in self._settings.items()]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -122,16 +136,7 @@ class Postgres:
                 stderr=log,
                 **self._run_as(),
             )
-        give_up_at = time.monotonic() + START_TIMEOUT_S
-        while True:
-            try:
-                psycopg.connect(self.url("postgres")).close()
-            except psycopg.OperationalError:
-                if self._process.poll() is not None or time.monotonic() > give_up_at:
-                    raise RuntimeError((self._folder / "log").read_text()) from None
-                time.sleep(0.02)
-            else:
-                return
+        return self._process
 
     def stop(self) -> None:
         """Stop the server at once, its clients disconnected."""

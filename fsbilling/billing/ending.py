@@ -7,8 +7,12 @@ import msgspec
 from fsbilling.calls.call import SERVICE_400
 from fsbilling.calls.cdr import EndSource
 from fsbilling.calls.event import HungUp
+from fsbilling.clock import US_PER_S
 from fsbilling.switch.channel import Channel, is_uuid
 from fsbilling.switch.witness import Witness
+
+TEARDOWN_US = US_PER_S
+"""How long after a leg the switch may take to end the one that it was bridged to."""
 
 TRANSFERS = frozenset({"BLIND_TRANSFER", "ATTENDED_TRANSFER", "PICKED_OFF"})
 """Causes and endpoint dispositions of a leg that left by a transfer (mod_sofia, sofia.c)."""
@@ -45,7 +49,9 @@ def end_of_call(record: Channel, service: str, witness: Witness) -> HungUp | Non
     other = witness.find(ending.other_leg_uuid)
     if other is None:
         return None if left_by_transfer(record) else ending
-    if other.hungup_us <= ending.ended_us:
+    # The legs of a bridge end milliseconds apart; only a mark makes so little a life of its own.
+    teardown_us = 0 if left_by_transfer(record) else TEARDOWN_US
+    if other.hungup_us <= ending.ended_us + teardown_us:
         return ending
     return msgspec.structs.replace(
         read_ending(other, source=EndSource.WITNESS),

@@ -115,6 +115,14 @@ class Meter:
         """Give a call's session as it is now."""
         return self._sessions.get(key)
 
+    def unsettled(self, switch: str) -> frozenset[CallKey]:
+        """Name this node's calls that have a hold, as far as we know."""
+        return frozenset(
+            key
+            for key, session in self._sessions.items()
+            if key[0] == switch and session.phase is not Phase.SETTLING
+        )
+
     def adopt(self, session: Session) -> None:
         """Take charge of a call that was just authorised."""
         self._sessions.setdefault(_key(session), session)
@@ -231,6 +239,9 @@ class Meter:
         pending = deque(commands)
         while pending:
             outcome = self._do(session, pending.popleft())
+            if key not in self._sessions:
+                # Put down meanwhile: another daemon has it, or else a sweep finds it again.
+                return
             if outcome is not None:
                 session, more = step(session, outcome)
                 self._sessions[key] = session

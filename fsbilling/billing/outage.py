@@ -76,6 +76,11 @@ class Outage:
         self._read_us = 0
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether SQL is out, and somebody may call all the same."""
+        return self.is_on and bool(self.trust.accounts)
+
+    @property
     def risk(self) -> Risk:
         """What is at risk now."""
         return self._settler.risk

@@ -15,7 +15,7 @@ import structlog
 from fsbilling.billing.ending import read_ending
 from fsbilling.billing.meter import CallKey, Meter
 from fsbilling.calls.cdr import EndSource
-from fsbilling.calls.event import HungUp
+from fsbilling.calls.event import HungUp, Settled
 from fsbilling.calls.session import Phase
 from fsbilling.clock import Clock
 from fsbilling.store import holds
@@ -63,6 +63,8 @@ class Recovery:
         StoreError when one of the two did not answer; then nothing was concluded.
         """
         node = self._nodes[switch]
+        # Before SQL is asked: a call that is authorised meanwhile would seem to have no hold.
+        known = self._meter.unsettled(switch)
         with self._db.read() as conn:
             held = [self._as_metered(hold) for hold in holds.live(conn, switch=switch)]
         core_uuid = node.core_uuid()
@@ -82,8 +84,15 @@ class Recovery:
                 else:
                     missed[key] = since_us
         self._missed_us[switch] = missed
+        self._forget_settled(known - {(switch, hold.call.uuid) for hold in held})
         self._look_at_unheld(switch, node, unheld)
         return len(missed)
+
+    def _forget_settled(self, unheld: frozenset[CallKey]) -> None:
+        """Drop calls whose hold another daemon has settled while we thought them ours."""
+        for key in unheld:
+            log.warning("settled by another daemon", call_uuid=key[1])
+            self._meter.post(key, Settled())
 
     def _as_metered(self, hold: Hold) -> Hold:
         """Give the hold with the leg that the meter follows: SQL may have failed to note it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -70,7 +70,7 @@ def _read_level(cell: str) -> int:
     return int(cell)
 
 
-def _read_one_of(words: frozenset[str]) -> Callable[[str], str]:
+def _read_one_of(words: Collection[str]) -> Callable[[str], str]:
     def read(cell: str) -> str:
         word = cell.lower()
         if word not in words:
@@ -85,7 +85,7 @@ def _read_band(cell: str) -> str:
 
 
 def _read_flag(cell: str) -> bool:
-    return _read_one_of(frozenset({YES, NO}))(cell) == YES
+    return _read_one_of({YES, NO})(cell) == YES
 
 
 def _write_flag(value: bool) -> str:  # noqa: FBT001 - a cell's value
@@ -93,7 +93,7 @@ def _write_flag(value: bool) -> str:  # noqa: FBT001 - a cell's value
 
 
 def _read_note(cell: str) -> str:
-    if not cell.isprintable() and _NOT_IN_A_LINE.intersection(map(unicodedata.category, cell)):
+    if _NOT_IN_A_LINE.intersection(map(unicodedata.category, cell)):
         raise ValueError("a note is one line, without control or invisible characters")
     return cell
 
@@ -145,8 +145,11 @@ def read_row(
     line: int, cells: Sequence[str], columns: Sequence[Column], faults: FaultList
 ) -> Rate | None:
     """Read one row, or note all of its faults and give None."""
-    if len(cells) < len(columns) or any(map(str.strip, cells[len(columns) :])):
-        faults.add(line, "", f"{len(cells)} cells, but the header has {len(columns)} columns")
+    count = len(cells)
+    while count > len(columns) and not cells[count - 1].strip():
+        count -= 1
+    if count != len(columns):
+        faults.add(line, "", f"{count} cells, but the header has {len(columns)} columns")
         return None
     values: dict[str, Any] = {}
     sound = True
@@ -180,8 +183,7 @@ def _sound_rate(line: int, values: dict[str, Any], faults: FaultList) -> Rate | 
             return None
         values[PRICE.field] = 0
     rate = Rate(**values)
-    sound = True
-    for field, reason in rate_faults(rate):
+    found = list(rate_faults(rate))
+    for field, reason in found:
         faults.add(line, _NAME_OF[field], reason)
-        sound = False
-    return rate if sound else None
+    return None if found else rate

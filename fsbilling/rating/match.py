@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+from fsbilling.numbering.region import Region
 from fsbilling.rating.party import ANY
 
 MAX_PREFIX_DIGITS = 15
@@ -11,9 +13,9 @@ MAX_PREFIX_DIGITS = 15
 COUNTRY_CODE_DIGITS = 2
 """A prefix this short says no more than "China" (86), and so stands below area and province."""
 
-PREFIX = "prefix:"
-AREA = "area:"
-PROVINCE = "province:"
+_PREFIX = "prefix:"
+_AREA = "area:"
+_PROVINCE = "province:"
 ZONE = "zone:"
 _NAME = re.compile(r"\w[\w-]{0,31}")
 _DIGITS = re.compile(rf"[1-9][0-9]{{0,{MAX_PREFIX_DIGITS - 1}}}")
@@ -40,15 +42,15 @@ def parse_match(text: str) -> str:
     value = value.strip()
     match kind.strip().lower():
         case "prefix":
-            return PREFIX + _prefix(value)
+            return _PREFIX + _prefix(value)
         case "area":
-            return AREA + _area_code(value)
+            return _AREA + _area_code(value)
         case "province":
-            return PROVINCE + _province(value)
+            return _PROVINCE + _province(value)
         case "zone":
             return ZONE + parse_name(value)
         case "" if not colon and value.removeprefix("+").isdecimal():
-            return PREFIX + _prefix(value)
+            return _PREFIX + _prefix(value)
     raise ValueError(
         f"{text!r} is not a match; write *, prefix:86755, area:0755, province:广东 or "
         "the name of a zone like zone:delta"
@@ -68,7 +70,27 @@ def parse_name(text: str) -> str:
 
 def prefix_length(form: str) -> int:
     """Give how many digits a written form compares; 0 when it is no prefix."""
-    return len(form) - len(PREFIX) if form.startswith(PREFIX) else 0
+    return len(form) - len(_PREFIX) if form.startswith(_PREFIX) else 0
+
+
+def matching_forms(digits: str, region: Region, lengths: Iterable[int]) -> list[str]:
+    """Give every written form that matches a number, the most specific first.
+
+    `lengths` are the prefix lengths worth trying, the longest first.
+    """
+    forms: list[str] = []
+    country: list[str] = []
+    for length in lengths:
+        if length <= len(digits):
+            place = forms if length > COUNTRY_CODE_DIGITS else country
+            place.append(_PREFIX + digits[:length])
+    if region.area_code:
+        forms.append(_AREA + region.area_code)
+    if region.province:
+        forms.append(_PROVINCE + region.province)
+    forms += country
+    forms.append(ANY)
+    return forms
 
 
 def _prefix(value: str) -> str:

@@ -57,7 +57,7 @@ class Party(msgspec.Struct, frozen=True):
         number counts as one of China, 8612345. An extension means nothing outside its company:
         only `*` matches it. `kind` overrides the number's own.
         """
-        kind = kind or str(number.kind)
+        kind = kind or number.kind
         match number.kind:
             case NumberKind.SHORT:
                 return cls(COUNTRY_CODE + number.digits, region, kind)

@@ -34,7 +34,7 @@ MAX_FAULTS: Final = 50
 S_PER_MIN: Final = 60
 MAX_PACKAGE_MIN: Final = 10**9
 
-_SPAN = re.compile(r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
+_SPAN = re.compile(r"([0-9]{2}):([0-5][0-9])-([0-9]{2}):([0-5][0-9])")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
 
@@ -179,7 +179,7 @@ class _Reader:
             form = parse_match(written)
         except ValueError as fault:
             self._fault(place, fault)
-            return ""
+            return written
         if form == ANY or form.startswith(ZONE):
             self._fault(place, "a zone is made of areas, provinces and prefixes")
         return form
@@ -218,8 +218,8 @@ class _Reader:
     def _spans(self, place: str, written: list[str]) -> Iterator[tuple[int, int]]:
         for span in written:
             found = _SPAN.fullmatch(span.strip())
-            since, until = (-1, -1) if found is None else _minutes(found)
-            if not (0 <= since < MIN_PER_DAY and 0 <= until <= MIN_PER_DAY) or since == until:
+            since, until = _minutes(found) if found else (0, 0)
+            if since == until or since >= MIN_PER_DAY or until > MIN_PER_DAY:
                 self._fault(place, f"{span!r} are no hours; write them like 08:00-20:00")
             elif since < until:
                 yield since, until
@@ -230,14 +230,9 @@ class _Reader:
 
 
 def _minutes(span: re.Match[str]) -> tuple[int, int]:
-    """Give from and to in minutes; -1 for what no clock shows."""
-    hours = [int(span[group]) for group in (1, 3)]
-    minutes = [int(span[group]) for group in (2, 4)]
-    since, until = (
-        hour * 60 + minute if minute < S_PER_MIN else -1
-        for hour, minute in zip(hours, minutes, strict=True)
-    )
-    return since, until
+    """Give from and to in minutes, which may be later than any day lasts."""
+    hour, minute, to_hour, to_minute = map(int, span.groups())
+    return hour * 60 + minute, to_hour * 60 + to_minute
 
 
 def _lines(plan: Plan) -> Iterator[str]:

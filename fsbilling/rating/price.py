@@ -34,7 +34,7 @@ def price(terms: Terms, answered_us: int, duration_us: int, included_s: int = 0)
     A call that was never answered, lasted nothing, or is shorter than the rate's grace is not
     billed: no connect fee, no price per call, no minimum.
     """
-    rate = terms.rate if not terms.others else terms.start_rate(answered_us)
+    rate = terms.start_rate(answered_us)
     if duration_us <= 0:
         return Charge(rate, 0, 0, 0, 0, ())
     talked_s = -(-duration_us // US_PER_S)
@@ -71,10 +71,10 @@ def affordable_s(
     grace or included; a negative credit affords nothing. A call that has reached its maximum
     charge may go on to the limit.
     """
-    if credit_micros < 0 or limit_s <= 0:
+    if credit_micros < 0:
         return 0
     if _cost_micros(terms, answered_us, limit_s, included_s) <= credit_micros:
-        return limit_s
+        return max(limit_s, 0)
     # The limit costs more than the credit: so the credit is below any maximum charge.
     rate = terms.start_rate(answered_us)
     grace_s = max(rate.grace_s - 1, 0)
@@ -104,16 +104,13 @@ def _cost_micros(terms: Terms, answered_us: int, seconds: int, included_s: int) 
 
 def _billed_s(rate: Rate, talked_s: int) -> int:
     first_s = rate.first_increment_s
-    if talked_s <= first_s:
-        return first_s
-    return first_s - (first_s - talked_s) // rate.next_increment_s * rate.next_increment_s
+    steps = -((first_s - talked_s) // rate.next_increment_s)
+    return first_s + max(steps, 0) * rate.next_increment_s
 
 
 def _free_s(rate: Rate, billed_s: int, included_s: int) -> int:
     """Give how many of the first billed seconds a package pays for."""
-    if included_s <= 0 or not rate.in_package:
-        return 0
-    return min(included_s, billed_s)
+    return min(max(included_s, 0), billed_s) if rate.in_package else 0
 
 
 def _bounded(terms: Terms, rate: Rate, asked: int, parts: list[Part], *, paid: bool) -> int:
@@ -145,19 +142,19 @@ def _billed_within_s(
     """Give how many billed seconds, increments aside, the credit buys; it buys fewer than all."""
     rate = terms.start_rate(answered_us)
     micros = terms.precision_micros
-    # The most that rounds to no more than the credit:
+    # What is asked, in 3600ths, must stay below the least that rounds to more than the credit:
     # round_half_up(asked) <= credit  <=>  asked < (credit // micros + 1/2) * micros.
-    most = ((2 * (credit_micros // micros) + 1) * micros * S_PER_H - 1) // 2
-    if rate.per_call_micros * S_PER_H > most:
+    bound = (2 * (credit_micros // micros) + 1) * micros * (S_PER_H // 2)
+    if rate.per_call_micros * S_PER_H >= bound:
         return 0
     billed_s = _free_s(rate, end_s, included_s)
-    left = most - (rate.per_call_micros + rate.connect_fee_micros) * S_PER_H
-    if left < 0 or rate.min_charge_micros * S_PER_H > most:
+    left = bound - (rate.per_call_micros + rate.connect_fee_micros) * S_PER_H
+    if left <= 0 or rate.min_charge_micros * S_PER_H >= bound:
         return billed_s
     for row, seconds in terms.pieces(answered_us, billed_s, end_s):
         usage = row.hour_micros * seconds
-        if usage > left:
-            billed_s += left // row.hour_micros
+        if usage >= left:
+            billed_s += (left - 1) // row.hour_micros
             break
         left -= usage
         billed_s += seconds

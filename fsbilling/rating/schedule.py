@@ -69,7 +69,7 @@ class Schedule:
         self._zone = ZoneInfo(plan.time_zone)
         self._calendar = calendar.amended(plan)
         minutes = {minute for band in plan.bands for span in band.spans_min for minute in span}
-        self._turns_min = sorted({*minutes, MIN_PER_DAY} - {0})
+        self._turns_min = sorted({*minutes, MIN_PER_DAY})
         self._layouts: dict[int, Edges] = {}
 
     def edges(self, at_us: int) -> Edges:
@@ -85,11 +85,11 @@ class Schedule:
     def month_start_us(self, at_us: int) -> int:
         """Give the moment at which the local month of `at_us` began: volumes count from it."""
         local = self._wall(at_us // US_PER_S)
-        first = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0)
+        first = local.replace(day=1, hour=0, minute=0, second=0, fold=0)
         return (first - _EPOCH) // timedelta(microseconds=1)
 
     def _lay_out(self, start_s: int) -> Iterator[tuple[int, str]]:
-        at_s, before = start_s, ""
+        at_s, before = start_s, None
         while at_s < start_s + LAYOUT_DAYS * S_PER_DAY:
             wall = self._wall(at_s)
             minute = wall.hour * 60 + wall.minute
@@ -116,5 +116,5 @@ class Schedule:
 
 def band_at(edges: Edges, at_us: int) -> str:
     """Give the band in force at a moment; before the first edge, the first."""
-    place = bisect_right(edges, at_us // US_PER_S, key=lambda edge: edge[0]) - 1
+    place = bisect_right(edges, at_us, key=lambda edge: edge[0] * US_PER_S) - 1
     return edges[max(place, 0)][1]

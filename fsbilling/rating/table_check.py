@@ -26,8 +26,7 @@ def check_table(rows: Sequence[NumberedRate], plan: Plan, faults: FaultList) -> 
         by_match.setdefault(rate.match, []).append((line, rate))
     bands_cover_all_time = plan.covers_all_time()
     for same in by_match.values():
-        if len(same) > 1 or same[0][1].level_from or same[0][1].band != ANY:
-            _check_match(same, plan, faults, bands_cover_all_time=bands_cover_all_time)
+        _check_match(same, plan, faults, bands_cover_all_time=bands_cover_all_time)
 
 
 def _check_names(line: int, rate: Rate, plan: Plan, faults: FaultList) -> None:
@@ -49,15 +48,16 @@ def _check_precision(line: int, rate: Rate, plan: Plan, faults: FaultList) -> No
 
 def _check_zones(rows: Sequence[NumberedRate], plan: Plan, faults: FaultList) -> None:
     """A number in two zones of one column would be matched by both alike."""
+    zones = {ZONE + name: members for name, members in plan.zones.items()}
     for column in ("destination", "origin"):
         used: dict[str, int] = {}
         for line, rate in rows:
             form: str = getattr(rate, column)
-            if form.startswith(ZONE):
+            if form in zones:
                 used.setdefault(form, line)
         zone_of: dict[str, str] = {}
         for form, line in used.items():
-            for member in plan.zones.get(form.removeprefix(ZONE), ()):
+            for member in zones[form]:
                 other = zone_of.setdefault(member, form)
                 if other != form:
                     reason = f"{member} is in {form} and in {other} of line {used[other]}"
@@ -73,30 +73,35 @@ def _check_match(
     for line, rate in same:
         earlier = first.setdefault((rate.band, rate.level_from), line)
         if earlier != line:
-            reason = f"{_from_to(rate)}, the same as line {earlier}"
+            reason = f"{_row(rate)}, the same as line {earlier}"
             faults.add(line, "", f"this row is {reason}: they tie")
-        if rate.level_from <= lowest.setdefault(rate.band, (line, rate))[1].level_from:
+        if rate.level_from < lowest.setdefault(rate.band, (line, rate))[1].level_from:
             lowest[rate.band] = (line, rate)
     for line, rate in lowest.values():
         if rate.level_from:
-            faults.add(line, "level_from", f"no row {_from_to(rate, level=False)} from level 0 on")
+            faults.add(line, "level_from", f"no row {_from_to(rate)} from level 0 on")
     if len(first) > MAX_ROWS_OF_A_MATCH:
-        reason = f"more than {MAX_ROWS_OF_A_MATCH} rows {_from_to(same[0][1], level=False)}"
+        reason = f"more than {MAX_ROWS_OF_A_MATCH} rows {_from_to(same[0][1])}"
         faults.add(same[-1][0], "", reason)
     every_band = all(band.name in lowest for band in plan.bands)
     if ANY not in lowest and not (every_band and bands_cover_all_time):
         line, rate = same[0]
         reason = "no row with band * for the time that is in none of the bands priced"
-        faults.add(line, "band", f"{_from_to(rate, level=False)}: {reason}")
+        faults.add(line, "band", f"{_from_to(rate)}: {reason}")
 
 
-def _from_to(rate: Rate, *, level: bool = True) -> str:
+def _from_to(rate: Rate) -> str:
+    """Name what all rows of a match share."""
     text = f"from {rate.origin} to {rate.destination}"
     for value in (rate.callee_kind, rate.relation):
         if value != ANY:
             text += f", {value}"
-    if not level:
-        return text
+    return text
+
+
+def _row(rate: Rate) -> str:
+    """Name what no two rows of a table may share."""
+    text = _from_to(rate)
     if rate.band != ANY:
         text += f", band {rate.band}"
     return f"{text}, level {rate.level_from}" if rate.level_from else text

@@ -58,7 +58,7 @@ def _rows(data: bytes, faults: FaultList) -> Iterator[tuple[int, list[str]]]:
 
 def _decode(data: bytes) -> str:
     if len(data) > MAX_BYTES:
-        raise _unreadable(0, f"larger than {MAX_BYTES // 1024 // 1024} MiB")
+        raise _unreadable(0, f"larger than {MAX_BYTES >> 20} MiB")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
@@ -77,4 +77,4 @@ def _unreadable(line: int, reason: str) -> TableFaults:
 
 
 def _line_at(data: bytes, offset: int) -> int:
-    return data.count(b"\n", 0, offset) + 1
+    return data[:offset].count(b"\n") + 1

@@ -12,10 +12,8 @@ import zlib
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
-from xml.etree.ElementTree import ParseError
 
 import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
 
 from fsbilling.rating.columns import COLUMNS
 from fsbilling.rating.faults import FaultList, TableFault, TableFaults
@@ -27,12 +25,16 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_UNPACKED_BYTES: Final = 1024 * 1024 * 1024
 """A workbook is a zip file, and a small one can hold a very large sheet."""
 MAX_COLUMNS: Final = 2 * len(COLUMNS)
+MAX_LINES: Final = 1024 * 1024
+"""As many as a spreadsheet has; a row may claim any number, and those missing before it count."""
 
 _SIGNIFICANT_DIGITS: Final = 15
-_UNREADABLE = (
+_PACKED_BY: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+# What zipfile and openpyxl are known to raise for a damaged, encrypted or made-up workbook.
+_UNREADABLE: Final = (
     zipfile.BadZipFile,
-    InvalidFileException,
-    ParseError,
+    zlib.error,
+    SyntaxError,  # of XML, whether Python's parser or lxml reads it
     KeyError,
     ValueError,
     TypeError,
@@ -40,8 +42,7 @@ _UNREADABLE = (
     IndexError,
     OSError,
     EOFError,
-    NotImplementedError,
-    zlib.error,
+    RuntimeError,
 )
 
 
@@ -51,26 +52,36 @@ def parse(data: bytes, plan: Plan = PLAIN) -> list[Rate]:
     `table_rows.read_rows` says what a table is. Raises TableFaults with every fault.
     """
     if len(data) > MAX_BYTES:
-        raise _unreadable(f"larger than {MAX_BYTES // 1024 // 1024} MiB")
+        raise _unreadable(f"larger than {MAX_BYTES >> 20} MiB")
     faults = FaultList()
     return read_rows(_rows(data), plan, faults)
 
 
 def _rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as packed:
-            unpacked = sum(entry.file_size for entry in packed.infolist())
-        if unpacked > MAX_UNPACKED_BYTES:
-            raise _unreadable(f"unpacks to more than {MAX_UNPACKED_BYTES // 1024 // 1024} MiB")
+        _check_packing(data)
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         sheet = book.worksheets[0]
         sheet.reset_dimensions()
         for line, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
+            if line > MAX_LINES:
+                raise _unreadable(f"a sheet has at most {MAX_LINES} lines")
             texts = [_text(cell) for cell in cells[:MAX_COLUMNS]]
             # A sheet stores no empty cells at a row's end.
-            yield line, texts + [""] * (len(COLUMNS) - len(texts))
+            yield line, texts + [""] * len(COLUMNS)
     except _UNREADABLE as fault:
-        raise _unreadable(f"not a workbook that can be read: {fault}"[:200]) from None
+        reason = str(fault).partition("\n")[0]
+        raise _unreadable(f"not a workbook that can be read: {reason}"[:200]) from None
+
+
+def _check_packing(data: bytes) -> None:
+    """Refuse what would unpack to too much, or is packed as no spreadsheet packs it."""
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        entries = packed.infolist()
+    if sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
+        raise _unreadable(f"unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB")
+    if any(entry.compress_type not in _PACKED_BY for entry in entries):
+        raise _unreadable("not packed as a workbook is (stored or deflated)")
 
 
 def _text(cell: object) -> str:

@@ -69,12 +69,10 @@ class Tariff:
             return None
         level = self.level_at(volume)
         used_s = volume.billed_s if self._graduated and len(rows) > 1 else 0
-        edges: Edges = ()
-        band = ANY
-        if self.plan.bands and (len(rows) > 1 or rows[0].band != ANY):
-            edges = self.schedule.edges(at_us)
-            band = band_at(edges, at_us)
-        key = (rows[0].match, band, edges[0][0] if edges else 0, level, used_s)
+        banded = self.plan.bands and (len(rows) > 1 or rows[0].band != ANY)
+        edges = self.schedule.edges(at_us) if banded else ()
+        began = (edges[0], band_at(edges, at_us)) if edges else None
+        key = (rows[0].match, began, level, used_s)
         terms = self._terms.get(key)
         if terms is None:
             terms = self._lay_out(self._reached(rows, level), edges, at_us, used_s)
@@ -85,12 +83,12 @@ class Tariff:
 
     def level_at(self, volume: Volume) -> int:
         """Give the highest `level_from` of any row that a volume reaches; 0 without levels."""
-        levels = self._table.levels
-        if self.plan.levels is None or len(levels) == 1:
+        if self.plan.levels is None:
             return 0
         counted = volume.billed_s // S_PER_LEVEL_MIN
         if self.plan.levels.of is LevelUnit.CALLS:
             counted = volume.calls
+        levels = self._table.levels
         return levels[bisect_right(levels, counted) - 1]
 
     def _reached(self, rows: tuple[Rate, ...], level: int) -> tuple[Rate, ...]:
@@ -115,7 +113,7 @@ class Tariff:
             version=self.version,
             rate=rows[0],
             others=rows[1:],
-            edges=tuple(turns) if len(turns) > 1 or priced - {ANY} else (),
+            edges=tuple(turns) if priced != {ANY} else (),
             used_s=used_s,
             precision_micros=self.plan.precision_micros,
         )

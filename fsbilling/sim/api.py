@@ -29,6 +29,7 @@ class Machine(Protocol):
 
     scheduler: Scheduler
     channels: dict[str, SimChannel]
+    globals: dict[str, str]
 
     def global_variable(self, name: str) -> str:
         """A global variable; "" when it is not set."""
@@ -171,6 +172,12 @@ def _global_getvar(machine: Machine, arguments: str) -> str:
     return machine.global_variable(arguments)
 
 
+def _global_setvar(machine: Machine, arguments: str) -> str:
+    name, _, value = arguments.partition("=")
+    machine.globals[name] = value
+    return "+OK\n"
+
+
 def _uuid_broadcast(machine: Machine, arguments: str) -> str:
     uuid, _, path = arguments.partition(" ")
     if not path:
@@ -233,6 +240,7 @@ def _assignments(text: str) -> Mapping[str, str]:
 _FUNCTIONS: dict[str, Callable[[Machine, str], str]] = {
     "expand": _expand,
     "global_getvar": _global_getvar,
+    "global_setvar": _global_setvar,
     "hupall": _hupall,
     "msleep": lambda _machine, _arguments: "+OK",
     "originate": _originate,

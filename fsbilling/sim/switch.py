@@ -81,6 +81,7 @@ class SimSwitch:
         self._sequence = 0
         self._sessions = 0
         self.core_uuid = self._new_uuid()
+        self.globals: dict[str, str] = {}
         self.started_us = self.alarms.now_us
         self.scheduler = Scheduler(
             self.alarms, self.execute, late=self._draw, max_late_us=max_late_us
@@ -142,6 +143,7 @@ class SimSwitch:
         self.scheduler.clear()
         self.alarms.clear()
         self.core_uuid = self._new_uuid()
+        self.globals.clear()
         self.started_us = self.alarms.now_us
         self._plan_heartbeat()
 
@@ -203,7 +205,7 @@ class SimSwitch:
     def global_variable(self, name: str) -> str:
         """A global variable; only those that a billing client asks for."""
         known = {"core_uuid": self.core_uuid, "hostname": self.name, "switchname": self.name}
-        return known.get(name, "")
+        return known.get(name) or self.globals.get(name, "")
 
     def status_text(self) -> str:
         """What `status` prints."""

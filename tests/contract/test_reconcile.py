@@ -194,6 +194,26 @@ def test_a_call_that_ended_while_nobody_was_there_is_settled_by_its_file(world, 
     assert posted(world) == [("charge", -120_000)]
 
 
+def test_a_carrier_leg_that_is_torn_down_after_the_paying_one_adds_nothing(world, folder):
+    """As a timer of the switch's ends them: it sends both a BYE, one tick after the other."""
+    uuid = world.call(talk_us=12 * S)
+    world.run(5)
+    world.kill_daemon()
+    world.run(60)
+    path = folder / f"{uuid}.cdr.json"
+    record = json.loads(path.read_text())
+    ended_us = int(record["variables"]["end_uepoch"])
+    record["variables"]["sip_hangup_disposition"] = "send_bye"
+    path.write_text(json.dumps(record))
+    other_path = folder / f"{record['variables']['bridge_uuid']}.cdr.json"
+    other = json.loads(other_path.read_text())
+    other["variables"]["end_uepoch"] = str(ended_us + 20_000)
+    other_path.write_text(json.dumps(other))
+    compared(world, folder, apply=True)
+    settled = world.cdr(uuid)
+    assert (settled.ended_us, settled.billed_s, settled.last_leg_uuid) == (ended_us, 12, uuid)
+
+
 def test_a_call_whose_carrier_leg_may_live_on_is_not_settled(world, folder):
     world.call(talk_us=None, transfer=Transfer(after_us=5 * S, to="1002", talk_us=400 * S))
     world.run(4)

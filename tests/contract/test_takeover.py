@@ -1,5 +1,7 @@
 """A daemon that was away while another worked for its calls: it does them no harm."""
 
+from contextlib import contextmanager
+
 import pytest
 from world import SWITCH, Daemon, S, World
 
@@ -69,3 +71,36 @@ def test_replaced_it_forgets_its_calls_but_those_it_is_settling(world):
     world.run(2)
     assert world.cdr(ending).billed_s == 4
     assert isinstance(sleeper, Daemon)
+
+
+def test_a_call_that_another_has_settled_is_forgotten_by_the_next_sweep(world):
+    """Else it would be renewed in vain, and its channel that is gone be cut, for ever."""
+    uuid, sleeper, _ = taken_over(world)
+    world.sim.execute(f"uuid_kill {uuid}")
+    world.run(2)
+    assert world.cdr(uuid)
+    ringing = world.call(ring_us=60 * S)
+    assert sleeper.meter.knows((SWITCH, uuid))
+    world.daemon = sleeper
+    world.daemon.sweep(take_up=True)
+    assert not sleeper.meter.knows((SWITCH, uuid))
+    assert sleeper.meter.knows((SWITCH, ringing)), "its hold stands"
+    assert [hold.call.uuid for hold in world.holds()] == [ringing]
+
+
+def test_replaced_in_the_middle_of_a_renewal_it_does_not_take_the_call_up_again(world):
+    uuid = world.call(talk_us=None)
+    world.run(8)
+    meter, write = world.daemon.meter, world.sql.write
+
+    @contextmanager
+    def replaced_meanwhile():
+        with write() as conn:
+            yield conn
+        meter.put_down()
+
+    world.sql.write = replaced_meanwhile
+    world.run(6)
+    assert world.holds()[0].timer_seq == 1, "the renewal was committed"
+    assert not meter.knows((SWITCH, uuid))
+    assert meter.alarms.next_us() is None

@@ -30,12 +30,18 @@ class Lab:
         self.sip_port = free_sip_port("127.0.0.1")
         self.carrier_port = free_sip_port(CARRIER_HOST)
         self.hook_port = free_port()
+        self.hook_address = f"127.0.0.1:{self.hook_port}"
         self.json_cdr_dir = folder / "json"
         self.witness = Witness(self.json_cdr_dir)
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: EventSocket | None = None
 
     def start(self) -> None:
+        self.spawn()
+        self.await_up()
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start the process, as a service manager does: nobody waits for it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "freeswitch.out").open("ab") as out:
             self._process = subprocess.Popen(
@@ -46,6 +52,10 @@ class Lab:
                 stderr=out,
                 start_new_session=True,
             )
+        return self._process
+
+    def await_up(self) -> None:
+        """Wait until it answers, and takes calls."""
         self._socket = wait_for(self._connected, "FreeSWITCH starts", START_TIMEOUT_S)
         wait_for(lambda: "RUNNING" in self.api("sofia status"), "SIP is up", START_TIMEOUT_S)
 
@@ -98,5 +108,5 @@ class Lab:
             "LAB_RTP_START": str(first),
             "LAB_RTP_END": str(last),
             "LAB_CARRIER": f"{CARRIER_HOST}:{self.carrier_port}",
-            "LAB_HOOK": f"127.0.0.1:{self.hook_port}",
+            "LAB_HOOK": self.hook_address,
         }

@@ -68,6 +68,11 @@ class Phone:
         code = self._process.wait(timeout_s)
         assert code == 0, f"SIPp exit code {code}:\n{self._errors()}"
 
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs, 0 when all its calls went as the scenario says."""
+        return self._process.poll()
+
     def received(self, status: int) -> int:
         """How many responses of this SIP status its calls got; known when it is done."""
         counters = re.findall(

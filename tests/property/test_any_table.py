@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 import openpyxl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -114,9 +115,8 @@ def test_a_workbook_is_read_as_the_csv_of_it(table):
         [as_number(COLUMNS[cell].write(getattr(rate, COLUMNS[cell].field))) for cell in plain]
         for rate in table
     ]
-    assert [
-        write([rate]).rpartition(",")[0] for rate in table_file.parse(workbook(rows), PLAN)
-    ] == [write([rate]).rpartition(",")[0] for rate in table]
+    read = table_file.parse(workbook(rows), PLAN)
+    assert read == [msgspec.structs.replace(rate, note="") for rate in table]
 
 
 def sound_rates(data: bytes) -> list[Rate]:

@@ -269,6 +269,7 @@ def test_affordable_is_the_largest_number_of_seconds_within_the_credit(case, som
         expected = max((n for n, cost in enumerate(costs) if cost <= credit_micros), default=0)
         got = affordable_s(terms, case.answered_us, credit_micros, limit_s, case.included_s)
         assert got == expected
+        assert isinstance(got, int)
 
 
 @settings(max_examples=100, deadline=None)

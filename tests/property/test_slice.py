@@ -71,7 +71,7 @@ def test_renewals_reach_the_last_second_that_the_credit_buys(terms, credit, live
         granted_s, held = grant.granted_s, grant.held_micros
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(2, 50), st.integers(2, 40), st.sampled_from([1, 6]))
 def test_equal_calls_on_one_account_run_dry_together(calls, fair_s, increment_s):
     """All talk at once and renew when they must; the spread at the end is two seconds a step."""

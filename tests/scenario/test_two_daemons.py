@@ -1,5 +1,6 @@
 """Two daemons for one switch, as real processes: one works, the other takes over; never both."""
 
+import re
 import signal
 import time
 
@@ -11,6 +12,7 @@ from fsbilling.store import cdrs, entries, holds
 from fsbilling.store.engine import Database
 
 TAKEOVER_S = 5.0
+LET_THROUGH = re.compile(r"let through without a hold.*call_uuid='?([0-9a-f-]{36})")
 
 
 @pytest.fixture
@@ -112,6 +114,37 @@ def test_calls_that_end_while_postgresql_is_away_are_settled_when_it_is_back(sit
     assert [record.billed_s for record in written(sql)] == [4, 4, 4]
     assert live(sql) == []
     wait_until(lambda: daemon.log.count("event='on duty'") == 2, "on duty again", 10)
+    with sql.read() as conn:
+        assert entries.verify(conn) == []
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_with_postgresql_away_the_trusted_call_though_a_second_daemon_waits(
+    site, sql, postgres, tmp_path, store_url
+):
+    """The hook closes, as the other may take over, and opens when the switch knows of no other."""
+    Commands(store_url).do("account", "set", "acme", "--outage-limit", "5")
+    first = site.serve("a")
+    wait_until(lambda: site.listens("a"), "A's hook")
+    second = site.serve("b")
+    wait_until(lambda: "standing by" in second.log, "B stands by")
+    switch = site.simulate("--calls", 45, "--callee", "13800138000", "--talk", 2)
+    wait_until(lambda: written(sql), "a call as ever", 20)
+    sql.close()
+    postgres.stop()
+    try:
+        wait_until(lambda: not site.listens("a"), "A's hook closes", 10)
+        wait_until(lambda: site.listens("a"), "and opens again", 20)
+        assert not site.listens("b")
+        wait_until(lambda: LET_THROUGH.search(first.log), "a call is let through", 20)
+    finally:
+        postgres.start()
+    wait_until(lambda: switch.exit_code == 0, "the last call", 90)
+    wait_until(lambda: live(sql) == [], "nothing held", 20)
+    trusted = LET_THROUGH.findall(first.log)
+    records = {record.uuid: record for record in written(sql)}
+    assert [records[uuid].billed_s for uuid in trusted] == [2] * len(trusted)
+    assert {record.billed_s for record in records.values() if not record.refusal} == {2}
     with sql.read() as conn:
         assert entries.verify(conn) == []
 

@@ -158,7 +158,7 @@ def calls_are_cut_early(plant: Plant) -> None:
     def is_over(session, now_us):
         return session.answered_us != 0 and now_us >= session.paid_until_us - 3 * S
 
-    plant.setattr(life, "_is_over", is_over)
+    plant.setattr(life, "is_over", is_over)
 
 
 def a_settlement_without_an_answer_is_forgotten(plant: Plant) -> None:

@@ -137,12 +137,19 @@ def test_the_edge_of_a_clock_change_is_exact_to_the_second():
     assert edges[1] == (put_forward + 86_400, "two")
 
 
+def test_edges_are_exact_where_local_time_is_off_by_seconds():
+    plan = Plan(time_zone="Africa/Monrovia", bands=(Band("early", (), ((0, 480),)),))
+    midnight = us("1971-06-01 00:00", "Africa/Monrovia")  # at 44 minutes and 30 seconds from UTC
+    assert (midnight // S, "early") in Schedule(plan).edges(midnight)
+
+
 def test_bands_are_laid_out_for_more_than_a_week():
     at_us = us("2026-11-23 23:59:59")
     edges = Schedule(Plan(bands=(PEAK,))).edges(at_us)
     assert LAYOUT_DAYS == 9
     assert edges[0][0] <= at_us // S
     assert edges[-1][0] >= at_us // S + 7 * 86_400
+    assert edges[-1][0] < edges[0][0] + LAYOUT_DAYS * 86_400
     assert len(edges) == len(set(edges))
 
 
@@ -153,17 +160,29 @@ def test_a_layout_is_worked_out_once_a_day(monkeypatch):
     monkeypatch.setattr("fsbilling.rating.schedule.MAX_LAYOUTS", 2)
     for day in range(24, 29):
         schedule.edges(us(f"2026-11-{day} 12:00"))
+        assert len(schedule._layouts) <= 2
     assert schedule.edges(us("2026-11-23 12:00")) == first
-    assert len(schedule._layouts) <= 2
 
 
 def test_the_month_begins_at_local_midnight():
     shanghai = Schedule(Plan())
     for moment in ("2026-11-01 00:00:00", "2026-11-21 12:34:56", "2026-11-30 23:59:59"):
         assert shanghai.month_start_us(us(moment)) == us("2026-11-01 00:00:00")
+    last_us = us("2026-11-30 23:59:59") + S - 1
+    assert shanghai.month_start_us(last_us) == us("2026-11-01 00:00:00")
+    assert isinstance(shanghai.month_start_us(last_us), int)
     berlin = Schedule(Plan(time_zone="Europe/Berlin"))
     late = us("2026-10-25 02:30", "Europe/Berlin", fold=1)
     assert berlin.month_start_us(late) == us("2026-10-01 00:00", "Europe/Berlin")
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_a_month_whose_midnight_comes_twice_begins_at_the_first(fold):
+    havana = Schedule(Plan(time_zone="America/Havana"))
+    half_past = us("2026-11-01 00:30", "America/Havana", fold)
+    first, second = (us("2026-11-01 00:00", "America/Havana", each) for each in (0, 1))
+    assert second == first + 3_600 * S
+    assert havana.month_start_us(half_past) == first
 
 
 PLAN = Plan(bands=(PEAK,))
@@ -188,6 +207,13 @@ def test_a_call_that_crosses_an_edge_is_split_at_the_second():
     ]
     assert charge.amount_micros == 210_000
     assert charge.rate.rate_id == 2
+
+
+def test_a_tariff_heeds_the_official_calendar():
+    tariff = Tariff("std", 1, ROWS, PLAN, CHINA_2026)
+    days = ("09-30", "10-01", "10-10")  # a Wednesday, the holiday, a Saturday worked for it
+    found = [tariff.terms(SOMEBODY, SOMEBODY, us(f"2026-{day} 12:00")) for day in days]
+    assert [terms and terms.rate.band for terms in found] == ["peak", "*", "peak"]
 
 
 def test_a_second_belongs_to_the_band_of_its_beginning():
@@ -278,6 +304,34 @@ def test_credit_ends_at_the_right_second_across_an_edge():
     assert affordable_s(live, us(start), 151_999, 3_600) == 30
     assert affordable_s(live, us(start), 152_000, 3_600) == 31
     assert covered_s(live, us(start), 30, 3_600) == 30
+
+
+THREE_BANDS = Terms(
+    tariff="std",
+    version=1,
+    rate=Rate(band="early", rate_micros_per_min=60_000),
+    others=(
+        Rate(band="free", rate_micros_per_min=0),
+        Rate(band="late", rate_micros_per_min=600_000),
+    ),
+    edges=((0, "early"), (10, "free"), (20, "late")),
+)
+
+
+@pytest.mark.parametrize(
+    ("credit_micros", "included_s", "seconds"),
+    [
+        (9_999, 0, 9),
+        (10_000, 0, 20),
+        (19_999, 0, 20),
+        (35_000, 0, 22),
+        (32_000, 3, 22),
+        (25_000, 15, 22),
+        (9_999, 15, 20),
+    ],
+)
+def test_credit_is_followed_through_every_band(credit_micros, included_s, seconds):
+    assert affordable_s(THREE_BANDS, 0, credit_micros, 3_600, included_s) == seconds
 
 
 def test_rows_without_bands_have_no_edges_to_store():

@@ -100,6 +100,33 @@ def test_calls_at_one_level_share_their_terms_and_those_at_others_do_not():
     assert (one.used_s, other.used_s) == (0, 1)
 
 
+DAY_US = 86_400 * S
+BY_BAND = Plan(
+    bands=(Band("day", (), ((480, 1_200),)),),
+    levels=Levels(LevelUnit.MINUTES, LevelMode.VOLUME),
+)
+
+
+def test_rows_of_no_band_store_no_edges():
+    found = Tariff("std", 1, ROWS, BY_BAND).terms(SOMEBODY, SOMEBODY, 0)
+    assert found is not None
+    assert found.edges == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "plan"), [(ROWS, Plan(levels=BY_BAND.levels)), (ROWS[:1], BY_BAND)]
+)
+def test_calls_that_no_band_concerns_share_their_terms_from_day_to_day(rows, plan):
+    shared = Tariff("std", 1, rows, plan)
+    assert shared.terms(SOMEBODY, SOMEBODY, 0) is shared.terms(SOMEBODY, SOMEBODY, DAY_US)
+
+
+def test_a_match_without_further_levels_shares_its_terms_at_any_volume():
+    graduated = tariff(LevelUnit.MINUTES, LevelMode.GRADUATED, ROWS[:1])
+    one, other = (graduated.terms(SOMEBODY, SOMEBODY, 0, Volume(s)) for s in (0, 59))
+    assert one is other
+
+
 def test_terms_kept_are_bounded(monkeypatch):
     monkeypatch.setattr(tariff_module, "MAX_TERMS", 3)
     graduated = tariff(LevelUnit.MINUTES, LevelMode.GRADUATED)
@@ -114,6 +141,7 @@ def test_a_tariff_without_levels_does_not_ask_for_the_volume():
     plain = Tariff("std", 1, ROWS[:1])
     assert plain.terms(SOMEBODY, SOMEBODY, 0) is plain.terms(SOMEBODY, SOMEBODY, 0, Volume(9, 9))
     assert plain.level_at(Volume(10**6, 10**6)) == 0
+    assert Tariff("std", 1, ROWS).level_at(Volume(10**6, 10**6)) == 0
 
 
 def test_no_row_gives_no_terms():
@@ -126,6 +154,13 @@ def test_the_plans_precision_is_the_terms():
     found = rough.terms(SOMEBODY, SOMEBODY, 0)
     assert found is not None
     assert found.precision_micros == 10_000
+
+
+def test_the_plans_zones_are_the_tariffs():
+    rows = [Rate(destination="zone:capital", rate_micros_per_min=1)]
+    zoned = Tariff("std", 1, rows, Plan(zones={"capital": ("prefix:1202",)}))
+    found = zoned.terms(SOMEBODY, ABROAD, 0)
+    assert found == Terms(tariff="std", version=1, rate=rows[0])
 
 
 def settled(*seconds: int, price_micros: int = 200_000) -> list[Settled]:
@@ -199,6 +234,18 @@ def test_without_reaching_a_volume_level_there_is_no_adjustment(mode, before, af
     assert volume_adjustment(plain, settled(60), Volume(before), Volume(after)) is None
 
 
+def test_an_adjustment_looks_back_on_each_call_in_its_own_band():
+    rows = [*ROWS, Rate(band="day", rate_micros_per_min=1_000_000)]
+    by_night, by_day = 20 * 3_600 * S, 4 * 3_600 * S  # 04:00 and 12:00 in Shanghai
+    calls = [
+        Settled(Talk(SOMEBODY, SOMEBODY, by_night, 3_000 * S), 0, 10_000_000),
+        Settled(Talk(SOMEBODY, SOMEBODY, by_day, 60 * S), 0, 1_000_000),
+    ]
+    got = volume_adjustment(Tariff("std", 1, rows, BY_BAND), calls, Volume(60, 1), Volume(3_060, 2))
+    assert got is not None
+    assert got.amount_micros == -1_000_000
+
+
 def test_a_call_that_the_tariff_has_no_row_for_is_a_fault():
     rows = [msgspec.structs.replace(row, destination="prefix:86") for row in ROWS]
     abroad = [Settled(Talk(SOMEBODY, ABROAD, 0, S), 0, 0)]
@@ -210,8 +257,8 @@ def test_a_call_that_the_tariff_has_no_row_for_is_a_fault():
 
 def test_only_billed_calls_count_for_the_volume():
     found = terms(Volume())
-    once = add_to_volume(Volume(5, 1), price(found, 0, 61 * S))
-    assert once == Volume(66, 2)
+    once = add_to_volume(Volume(5, 1), price(found, 0, S))
+    assert once == Volume(6, 2)
     assert add_to_volume(once, price(found, 0, 0)) == once
 
 
@@ -304,13 +351,17 @@ def test_the_explanation_names_levels_relations_and_kinds():
     )
 
 
-def test_rounding_is_a_part_of_its_own_when_the_parts_do_not_add_up_without():
+def test_parts_that_add_up_need_no_rounding():
     rows = [Rate(rate_micros_per_min=20), Rate(rate_micros_per_min=20, level_from=1)]
     found = terms(Volume(), mode=LevelMode.GRADUATED, rows=rows)
     # 61 s of 1/3 micro-unit: 20.333; the parts are 20 and 0. Add 1 s: 20.667, parts 20 and 1.
     two_thirds = price(found, 0, 62 * S)
     assert [part.amount_micros for part in two_thirds.parts] == [20, 1]
-    rows = [Rate(rate_micros_per_min=10), Rate(rate_micros_per_min=10, level_from=1)]
+
+
+@pytest.mark.parametrize("bound", [{}, {"min_charge_micros": 1}, {"max_charge_micros": 1}])
+def test_rounding_is_a_part_of_its_own_and_neither_minimum_nor_cap(bound):
+    rows = [Rate(rate_micros_per_min=10, level_from=level, **bound) for level in (0, 1)]
     begun = terms(Volume(57), mode=LevelMode.GRADUATED, rows=rows)
     halves = price(begun, 0, 6 * S)  # 3 s each: 0.5 and 0.5, rounded up to 1 and 1
     assert [(part.kind, part.amount_micros) for part in halves.parts] == [

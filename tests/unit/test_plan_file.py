@@ -21,7 +21,7 @@ time_zone = "Europe/Berlin"
 precision = 0.01
 calendar = "DE"
 holidays = [2026-12-31, 2026-12-24]
-workdays = ["2026-12-19"]
+workdays = ["2026-12-20", 2026-12-19]
 
 [[band]]
 name = "peak"
@@ -60,7 +60,7 @@ def test_everything_is_read():
         precision_micros=10_000,
         calendar="DE",
         holidays=(date(2026, 12, 24), date(2026, 12, 31)),
-        workdays=(date(2026, 12, 19),),
+        workdays=(date(2026, 12, 19), date(2026, 12, 20)),
         bands=(
             Band("peak", ("mon", "tue", "wed", "fri", "holiday"), ((480, 750), (840, 1_080))),
             Band("night", (), ((1_320, 1_440), (0, 360), (1_200, 1_440), (0, 1_440))),
@@ -153,6 +153,22 @@ def test_a_fault_is_named_with_its_place(text, fault):
     assert faults(text) == [fault]
 
 
+def test_the_largest_package_is_still_one_with_an_end():
+    assert parse(b"[package]\nminutes = 1000000000").included_s == 60_000_000_000 < UNLIMITED_S
+
+
+def test_a_precision_that_is_no_amount_is_told_what_it_may_be():
+    assert faults("precision = 'fine'") == [
+        "precision: 'fine' is not an amount; write it like 12.34",
+        "precision: must be a whole part of 1, like 0.01 or 0.000001",
+    ]
+
+
+def test_chinese_names_are_written_as_they_are_read():
+    plan = Plan(zones={"珠三角": ("area:0755", "province:广东")})
+    assert '\n"珠三角" = ["area:0755", "province:广东"]\n' in write(plan)
+
+
 @pytest.mark.parametrize("word", ["fri-mon", "mon-", "-mon", "mon-workday", "workday-sun", ""])
 def test_only_days_and_runs_of_weekdays_are_days(word):
     assert faults(f"[[band]]\nname = 'a'\ndays = ['{word}']")[0].startswith("band[0].days: ")
@@ -190,6 +206,7 @@ def test_every_fault_is_told_up_to_fifty_then_a_count():
     assert told[50] == "and 11 more"
     words = ", ".join(["'x'"] * 50)
     assert len(faults(f"[zones]\na = [{words}]")) == 50
+    assert faults(f"[zones]\na = [{words}, 'x']")[50:] == ["and 1 more"]
 
 
 def test_a_plan_beyond_its_bounds_is_refused(monkeypatch):

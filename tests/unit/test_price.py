@@ -227,6 +227,36 @@ def test_credit_is_compared_with_the_rounded_charge():
     assert affordable_s(rough, ANSWERED_US, 9_999, HOUR_S) == 1
 
 
+@pytest.mark.parametrize(
+    ("per_hour", "seconds"), [(1, 1_799), (7, 257), (1_799, 1), (1_800, 0), (3_600, 0)]
+)
+@pytest.mark.parametrize("more_s", [1, HOUR_S])
+def test_without_credit_seconds_last_until_they_round_to_something(per_hour, seconds, more_s):
+    by_hour = terms(0, rate_micros_per_hour=per_hour)
+    got = affordable_s(by_hour, ANSWERED_US, 0, seconds + more_s)
+    assert got == seconds
+    assert isinstance(got, int)
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({"per_call_micros": 4_999}, 10),
+        ({"per_call_micros": 5_000}, 0),
+        ({"connect_fee_micros": 3_999}, 11),
+        ({"connect_fee_micros": 4_000}, 10),
+        ({"connect_fee_micros": 5_000}, 10),
+        ({"min_charge_micros": 4_999}, 14),
+        ({"min_charge_micros": 5_000}, 10),
+    ],
+)
+def test_a_fee_that_rounds_to_nothing_is_afforded_without_credit(fields, seconds):
+    """0.005 is rounded to 0.01, what is below it to nothing; 10 s are included."""
+    rate = Rate(rate_micros_per_min=60_000, **fields)
+    by_fen = Terms(tariff="std", version=1, rate=rate, precision_micros=10_000)
+    assert affordable_s(by_fen, ANSWERED_US, 0, HOUR_S, 10) == seconds
+
+
 @pytest.mark.parametrize("limit_s", [0, -1])
 def test_nothing_fits_into_no_time(limit_s):
     assert affordable_s(terms(0), ANSWERED_US, 10**9, limit_s) == 0

@@ -106,6 +106,14 @@ def test_per_minute_by_graduated_levels():
     assert month(graduated, *[MIN] * 150).adjustments == ()
 
 
+def test_a_call_without_a_row_is_left_out_of_its_month():
+    rows = "destination,price_per_min\nprefix:8675,0.20\n"
+    talks = [Talk(GUANGZHOU, callee, START_US, MIN * S) for callee in (SHENZHEN, BEIJING, SHENZHEN)]
+    bill = bill_month(tariff(rows), talks)
+    assert [charge and charge.amount_micros for charge in bill.charges] == [200_000, None, 200_000]
+    assert (bill.volume.calls, bill.total_micros) == (2, 400_000)
+
+
 def test_per_hour():
     assert yuan(month(tariff("price_per_hour\n10\n"), 3_600)) == "10.00"
     assert yuan(month(tariff("price_per_hour\n10\n"), 5_400)) == "15.00"

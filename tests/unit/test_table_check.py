@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from refusal import refused
 
 from fsbilling.rating import table_check
-from fsbilling.rating.faults import TableFaults
 from fsbilling.rating.plan import Band, LevelMode, Levels, LevelUnit, Plan
 from fsbilling.rating.table_csv import parse
 
@@ -19,16 +19,16 @@ GAPS = Plan(bands=(Band("peak", ("workday",)), Band("night", (), ((0, 360),))))
 
 
 def faults(text: str, plan: Plan = PLAN) -> list[str]:
-    try:
-        parse(text.encode(), plan)
-    except TableFaults as found:
-        return str(found).split("\n")
-    return []
+    return refused(text, plan)
+
+
+def sound(text: str, plan: Plan = PLAN) -> bool:
+    return bool(parse(text.encode(), plan))
 
 
 def test_rows_of_one_match_may_differ_in_band_and_level():
     text = "band,level_from,price_per_min\n*,0,1\n*,50,2\npeak,0,3\npeak,50,4\noff,0,5\n"
-    assert faults(text) == []
+    assert sound(text)
 
 
 def test_ties_name_both_lines_and_what_they_share():
@@ -80,7 +80,7 @@ def test_zones_of_one_column_that_share_a_member_tie():
             "they tie"
         ),
     ]
-    assert faults("origin,destination,price_per_min\nzone:delta,zone:south,1\n") == []
+    assert sound("origin,destination,price_per_min\nzone:delta,zone:south,1\n")
     assert faults("origin,price_per_min\nzone:south,1\nzone:delta,1\n") == [
         "line 3, column origin: area:0755 is in zone:delta and in zone:south of line 2: they tie",
     ]
@@ -91,6 +91,13 @@ def test_a_band_that_has_no_row_from_level_0_leaves_calls_without_a_price():
     assert faults(text) == ["line 4, column level_from: no row from * to * from level 0 on"]
     assert faults("level_from,price_per_min\n50,1\n") == [
         "line 2, column level_from: no row from * to * from level 0 on"
+    ]
+
+
+def test_rows_that_tie_above_level_0_leave_calls_without_a_price_too():
+    assert faults("level_from,price_per_min\n50,1\n50,2\n") == [
+        "line 2, column level_from: no row from * to * from level 0 on",
+        "line 3: this row is from * to *, level 50, the same as line 2: they tie",
     ]
 
 
@@ -112,21 +119,27 @@ def test_bands_that_leave_time_without_a_price_are_named(plan, rows):
     [(PLAN, "peak,1\noff,1\n"), (PLAN, "*,1\n"), (GAPS, "peak,1\n*,1\n")],
 )
 def test_bands_that_leave_no_time_without_a_price_are_sound(plan, rows):
-    assert faults(f"band,price_per_min\n{rows}", plan) == []
+    assert sound(f"band,price_per_min\n{rows}", plan)
 
 
 def test_a_maximum_that_would_be_rounded_up_is_refused():
     assert faults("price_per_min,max_charge\n1,0.305\n") == [
         "line 2, column max_charge: must be a multiple of the plan's precision, 0.01"
     ]
-    assert faults("price_per_min,max_charge\n1,0.31\n") == []
+    assert sound("price_per_min,max_charge\n1,0.31\n")
 
 
 def test_the_rows_of_one_match_are_bounded(monkeypatch):
     monkeypatch.setattr(table_check, "MAX_ROWS_OF_A_MATCH", 2)
     head = "destination,level_from,price_per_min\n"
-    assert faults(head + "*,0,1\n*,1,1\narea:010,0,1\n") == []
-    assert faults(head + "*,0,1\n*,1,1\n*,2,1\n") == ["line 4: more than 2 rows from * to *"]
+    assert sound(head + "*,0,1\n*,1,1\narea:010,0,1\n")
+    assert faults(head + "*,2,1\n*,1,1\n*,0,1\n") == ["line 4: more than 2 rows from * to *"]
+
+
+def test_a_row_out_of_range_is_no_tie_as_well():
+    assert faults("price_per_min,grace_s\n1,0\n1,3601\n") == [
+        "line 3, column grace_s: must be from 0 to 3600 seconds"
+    ]
 
 
 def test_faults_come_in_the_files_order():

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
+from pathlib import Path
 
 import openpyxl
 import pytest
+from refusal import refused as faults
 
 from fsbilling.rating import table_csv, table_xlsx
-from fsbilling.rating.faults import TableFaults
+from fsbilling.rating.columns import COLUMNS
 from fsbilling.rating.plan import Band, Plan
 from fsbilling.rating.rate import Rate
 from fsbilling.rating.table_file import parse
@@ -25,10 +28,16 @@ def workbook(*rows) -> bytes:
     return data.getvalue()
 
 
-def faults(data: bytes) -> list[str]:
-    with pytest.raises(TableFaults) as raised:
-        parse(data)
-    return str(raised.value).split("\n")
+def repacked(part: str, old: str, new: str, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A sound workbook, but for a text of one of its parts."""
+    data = io.BytesIO()
+    sound = zipfile.ZipFile(io.BytesIO(workbook(["price_per_min", "note"], [0.15, "a"])))
+    with zipfile.ZipFile(data, "w", method) as packed:
+        for name in sound.namelist():
+            text = sound.read(name).decode()
+            assert name != part or old in text
+            packed.writestr(name, text.replace(old, new) if name == part else text)
+    return data.getvalue()
 
 
 def test_the_first_sheet_is_the_table():
@@ -91,17 +100,127 @@ def test_a_zip_of_something_else_is_refused():
     assert faults(data.getvalue())[0].startswith("file: not a workbook that can be read")
 
 
+SHEET = "xl/worksheets/sheet1.xml"
+TYPES = "[Content_Types].xml"
+PRICE = '<c r="A2" t="n"><v>0.15</v>'
+UNREADABLE = "file: not a workbook that can be read: "
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new", "reason"),
+    [
+        (SHEET, "</row>", "", "mismatched tag: line 1, column"),
+        (SHEET, PRICE, '<c r="A2" t="n"><v>x</v>', "invalid literal for int"),
+        (SHEET, PRICE, '<c r="A2" t="s"><v>7</v>', "list index out of range"),
+        ("xl/workbook.xml", ' name="Sheet"', "", "<class 'openpyxl"),
+        ("xl/_rels/workbook.xml.rels", '/worksheet"', '/chartsheet"', "'list' object has no"),
+        (TYPES, "spreadsheetml.sheet.main", "x", "File contains no valid workbook part"),
+        (TYPES, "/xl/workbook.xml", "/x.xml", "\"There is no item named 'x.xml' in the archive"),
+    ],
+)
+def test_a_workbook_that_does_not_hold_what_it_says_is_refused(part, old, new, reason):
+    [told] = faults(repacked(part, old, new))
+    assert told.startswith(UNREADABLE + reason)
+
+
+def test_a_refused_workbook_is_told_in_one_line_of_bounded_length():
+    data = repacked("xl/styles.xml", 'patternType="gray125"', 'patternType="x"')
+    assert faults(data) == [
+        f"{UNREADABLE}Unable to read workbook: could not read stylesheet from None."
+    ]
+    [told] = faults(repacked(TYPES, "/xl/workbook.xml", f"/{'x' * 300}.xml"))
+    assert len(told) == len("file: ") + 200
+
+
+def marked(data: bytes, header: bytes, place: int, bits: int) -> bytes:
+    """Set bits at a place of every zip header of a kind."""
+    changed = bytearray(data)
+    for found in re.finditer(re.escape(header), data):
+        changed[found.start() + place] |= bits
+    return bytes(changed)
+
+
+def test_a_workbook_whose_parts_lie_beyond_its_end_is_refused():
+    data = workbook(["price_per_min"], [0.1])
+    assert faults(marked(data, b"PK\x03\x04", 29, 0xFF))[0].startswith(UNREADABLE)
+
+
+def test_an_encrypted_workbook_is_refused():
+    data = workbook(["price_per_min"], [0.1])
+    data = marked(marked(data, b"PK\x03\x04", 6, 1), b"PK\x01\x02", 8, 1)
+    [told] = faults(data)
+    assert told.startswith(f"{UNREADABLE}File '{TYPES}' is encrypted")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_workbook_packed_as_no_spreadsheet_packs_it_is_refused(method):
+    assert faults(repacked(SHEET, "", "", method)) == [
+        "file: not packed as a workbook is (stored or deflated)"
+    ]
+    assert len(parse(repacked(SHEET, "", "", zipfile.ZIP_STORED))) == 1
+
+
 def test_a_workbook_beyond_its_bounds_is_refused(monkeypatch):
     data = workbook(["price_per_min"], [0.1])
-    monkeypatch.setattr(table_xlsx, "MAX_UNPACKED_BYTES", 1024)
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        unpacked = sum(entry.file_size for entry in packed.infolist())
+    monkeypatch.setattr(table_xlsx, "MAX_UNPACKED_BYTES", unpacked)
+    monkeypatch.setattr(table_xlsx, "MAX_BYTES", len(data))
+    assert len(parse(data)) == 1
+    monkeypatch.setattr(table_xlsx, "MAX_UNPACKED_BYTES", unpacked - 1)
     assert faults(data) == ["file: unpacks to more than 0 MiB"]
     monkeypatch.setattr(table_xlsx, "MAX_BYTES", len(data) - 1)
     assert faults(data) == ["file: larger than 0 MiB"]
-    monkeypatch.setattr(table_xlsx, "MAX_BYTES", len(data))
-    monkeypatch.setattr(table_xlsx, "MAX_UNPACKED_BYTES", 1024 * 1024)
-    assert len(parse(data)) == 1
+
+
+def test_the_bounds_are_told_in_mib(monkeypatch):
+    data = repacked(SHEET, "<sheetData>", "<sheetData>" + " " * (3 << 20))
+    monkeypatch.setattr(table_xlsx, "MAX_UNPACKED_BYTES", 3 << 20)
+    assert faults(data) == ["file: unpacks to more than 3 MiB"]
+    monkeypatch.setattr(table_xlsx, "MAX_BYTES", 3 << 20)
+    assert faults(b"PK\x03\x04" + b"x" * (3 << 20)) == ["file: larger than 3 MiB"]
+
+
+def test_the_bounds_are_those_documented():
+    page = (Path(__file__).parents[2] / "docs" / "rates.md").read_text(encoding="utf-8")
+    unpacked_mib, lines = table_xlsx.MAX_UNPACKED_BYTES / 2**20, table_xlsx.MAX_LINES
+    told = f"A workbook unpacks to at most {unpacked_mib:g} MiB and {lines:,} lines"
+    assert told in page.replace("\n", " ")
+    assert table_xlsx.MAX_BYTES == table_csv.MAX_BYTES
+
+
+def test_a_row_that_claims_to_be_far_down_is_refused(monkeypatch):
+    monkeypatch.setattr(table_xlsx, "MAX_LINES", 9)
+    assert len(parse(repacked(SHEET, '<row r="2">', '<row r="9">'))) == 1
+    assert faults(repacked(SHEET, '<row r="2">', '<row r="99999999999">')) == [
+        "file: a sheet has at most 9 lines"
+    ]
+
+
+def test_the_size_that_a_sheet_claims_does_not_count():
+    assert len(parse(repacked(SHEET, 'ref="A1:B2"', 'ref="A1:A1"'))) == 1
+
+
+def test_numbers_and_flags_in_a_note_are_as_a_csv_would_have_them():
+    rows = (["price_per_min", "note"], [1, 1234567890.12345], [1, 12.0], [1, 1e-7], [1, True])
+    rows = [[*row, f"prefix:{9 + at}"] for at, row in enumerate(rows)]
+    rows[0][-1] = "origin"
+    told = [rate.note for rate in parse(workbook(*rows))]
+    assert told == ["1234567890.12345", "12", "0.0000001", "yes"]
+    assert parse(workbook(["price_per_min", "note"], [1, False]))[0].note == "no"
+
+
+def test_a_row_longer_than_the_header_is_told_with_its_own_length():
+    assert faults(workbook(["price_per_min", "note"], [1, "a", None, "x", None])) == [
+        "line 2: 4 cells, but the header has 2 columns"
+    ]
 
 
 def test_cells_far_to_the_right_are_not_read():
-    data = workbook(["price_per_min"] + [None] * 500 + ["x"], [0.1])
-    assert parse(data) == [Rate(rate_micros_per_min=100_000)]
+    most = 2 * len(COLUMNS)
+    for width, seen in ((most, True), (most + 1, False), (500, False)):
+        data = workbook(["price_per_min"] + [None] * (width - 2) + ["x"], [0.1])
+        if seen:
+            assert faults(data)[1].startswith("line 1: no column 'x'; the columns are origin, ")
+        else:
+            assert parse(data) == [Rate(rate_micros_per_min=100_000)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fsbilling.errors import InputError
@@ -28,14 +30,12 @@ ZONES = {
 def winner(rows: list[dict[str, str]], origin: Party, destination: Party) -> int | None:
     """The place in the list of the row that wins, the same in either order of the rows."""
     rates = [Rate(rate_id=place, rate_micros_per_min=0, **row) for place, row in enumerate(rows)]
-    found = {
-        rate and rate.rate_id
-        for rate in (
-            RateTable(order, ZONES).find(origin, destination) for order in (rates, rates[::-1])
-        )
-    }
-    [place] = found
-    return place
+    first, second = (
+        RateTable(order, ZONES).rows(origin, destination) for order in (rates, rates[::-1])
+    )
+    assert first == second
+    assert len(first) <= 1
+    return first[0].rate_id if first else None
 
 
 def to(*destinations: str) -> list[dict[str, str]]:
@@ -80,12 +80,12 @@ def test_two_zones_of_one_column_that_share_a_member_tie():
         Rate(destination="zone:delta", rate_micros_per_min=0),
         Rate(origin="zone:unused", destination="zone:delta", rate_micros_per_min=0),
     ]
-    assert RateTable(apart, ZONES).find(SHENZHEN, SHENZHEN) is apart[1]
+    assert RateTable(apart, ZONES).rows(SHENZHEN, SHENZHEN) == (apart[1],)
 
 
 def test_a_zone_that_the_plan_does_not_know_matches_nobody():
     rows = [Rate(destination="zone:nowhere", rate_micros_per_min=0)]
-    assert RateTable(rows).find(SHENZHEN, SHENZHEN) is None
+    assert RateTable(rows).rows(SHENZHEN, SHENZHEN) == ()
 
 
 @pytest.mark.parametrize(
@@ -144,13 +144,7 @@ def test_rows_of_one_match_come_by_band_and_level():
         Rate(band=band, level_from=level, rate_micros_per_min=0)
         for band, level in (("b", 0), ("*", 50), ("a", 0), ("*", 0))
     ]
-    found = RateTable(rows).rows(SHENZHEN, BEIJING)
-    assert [(row.band, row.level_from) for row in found] == [
-        ("*", 0),
-        ("*", 50),
-        ("a", 0),
-        ("b", 0),
-    ]
+    assert RateTable(rows).rows(SHENZHEN, BEIJING) == (rows[3], rows[1], rows[2], rows[0])
     assert RateTable(rows).levels == [0, 50]
 
 
@@ -162,6 +156,11 @@ def test_rows_that_tie_in_band_and_level_are_a_fault():
     rows = [Rate(band="a", level_from=5, rate_micros_per_min=price) for price in (1, 2)]
     with pytest.raises(InputError, match=r"both from \* to \*"):
         RateTable(rows)
+
+
+def test_the_bound_on_the_rows_of_one_match_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "rates.md").read_text(encoding="utf-8")
+    assert f"at most {table_module.MAX_ROWS_OF_A_MATCH} of them" in page.replace("\n", " ")
 
 
 def test_the_rows_of_one_match_are_bounded(monkeypatch):

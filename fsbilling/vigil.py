@@ -1,0 +1,75 @@
+"""Keep watch over a hook that closed for another daemon: open it again where there is none.
+
+When SQL is out nobody can say who has the switch lock (docs/adr/0011, 0017). The switch can: who
+goes on duty tells it so, in a global variable. While that still names this daemon, no other has
+taken over, and the hook may serve those whom `billing.outage` trusts.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from fsbilling.doors import Doors
+from fsbilling.errors import SwitchError
+from fsbilling.switch.link import Link
+
+log = structlog.get_logger(__name__)
+
+VARIABLE = "fsbilling_on_duty"
+TAKEOVER_S = 6.0
+"""By then another daemon that reaches the database has taken over (`duty`)."""
+
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+
+
+class Vigil:
+    """One daemon's; `is_wanted` says whether anybody may call while SQL is out."""
+
+    def __init__(
+        self, links: Mapping[str, Link], doors: Doors, *, is_wanted: Callable[[], bool]
+    ) -> None:
+        self._links = links
+        self._doors = doors
+        self._is_wanted = is_wanted
+        self._token = uuid.uuid4().hex
+        self._since_s: float | None = None
+
+    def claim(self, switch: str) -> None:
+        """Tell one switch that this daemon works; what it does not hear it is told at link-up."""
+        try:
+            self._links[switch].api(f"global_setvar {VARIABLE}={self._token}")
+        except SwitchError as fault:
+            log.info("duty not told", switch=switch, fault=str(fault))
+
+    def begin(self) -> None:
+        """The hook has closed, as another daemon was waiting and may have taken over."""
+        self._since_s = time.monotonic()
+
+    def end(self) -> None:
+        """This daemon works again, or another does: SQL has said so."""
+        self._since_s = None
+
+    def look(self) -> None:
+        """Open the hook or close it, by what the switches say now."""
+        if self._since_s is None or time.monotonic() - self._since_s < TAKEOVER_S:
+            return
+        if self._is_wanted() and self._is_ours():
+            self._doors.open(patient=True)
+        else:
+            self._doors.close_hook()
+
+    def _is_ours(self) -> bool:
+        """Tell whether every switch answers, and none names another daemon."""
+        try:
+            owners = {
+                link.api(f"global_getvar {VARIABLE}").strip() for link in self._links.values()
+            }
+        except SwitchError:
+            return False
+        # One that has restarted names nobody.
+        return not any(_TOKEN.fullmatch(owner) for owner in owners - {self._token})

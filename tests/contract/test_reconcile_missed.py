@@ -348,6 +348,17 @@ def test_files_of_another_switch_charge_nobody_twice(world, folder):
     assert len(world.cdrs(uuid)) == 1
 
 
+def test_a_call_that_another_switch_holds_credit_for_is_left(world, folder):
+    uuid = world.call(talk_us=None)
+    world.run(5)
+    world.kill_daemon()
+    world.sim.execute(f"uuid_kill {uuid} NORMAL_CLEARING")
+    world.run(20)
+    (left,) = compared(world, folder, switch="fs2")
+    assert (left.applied, "(other_switch: " in left.there) == (False, True)
+    assert len(world.holds()) == 1
+
+
 def test_an_archived_record_is_not_settled_again(world, folder):
     """Its month was taken out of the table; its key stays (docs/sql-tables.md)."""
     uuid = world.call()
@@ -356,7 +367,20 @@ def test_an_archived_record_is_not_settled_again(world, folder):
         conn.execute(delete(metadata.tables["cdr"]))
     (left,) = compared(world, folder)
     assert (left.kind, left.applied) == (Kind.MISSING_HERE, False)
+    assert "other_switch" not in left.there
     assert (world.cdrs(uuid), len(posted(world))) == ([], 1)
+
+
+def test_a_call_that_a_menu_had_answered_is_charged_from_the_hook_s_answer_on(world, folder):
+    uuid, before = forgotten(world, talk_us=10 * S)
+    path = folder / f"{uuid}.cdr.json"
+    said = {"app_name": "multiset", "app_data": "^^|fsbilling_verdict=allowed"}
+    said["app_stamp"] = str(before.answered_us + 4 * S)
+    record = json.loads(path.read_text()) | {"app_log": {"applications": [said]}}
+    path.write_text(json.dumps(record))
+    compared(world, folder)
+    after = world.cdr(uuid)
+    assert (after.answered_us, after.billed_s) == (before.answered_us + 4 * S, 6)
 
 
 def test_of_two_that_settle_it_at_once_one_does(world, folder):

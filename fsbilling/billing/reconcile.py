@@ -10,7 +10,7 @@ import msgspec
 
 from fsbilling.billing.attempt import NumberPlan
 from fsbilling.billing.ending import end_of_call
-from fsbilling.billing.evidence import was_let_through
+from fsbilling.billing.evidence import talks_since, was_let_through
 from fsbilling.billing.exact import make_exact
 from fsbilling.billing.missed import NO_PACE, Missed
 from fsbilling.billing.resume import session_of
@@ -180,7 +180,7 @@ class Reconciler:
             applied=applied,
         )
 
-    def _differing(self, cdr: Cdr, record: Channel, witness: Witness) -> Iterator[Difference]:
+    def _differing(self, cdr: Cdr, record: Record, witness: Witness) -> Iterator[Difference]:
         payer = record.variable("fsbilling_account")
         if payer != cdr.account:
             yield Difference(
@@ -193,7 +193,9 @@ class Reconciler:
             yield from self._estimated(cdr, last, witness)
             return
         here = (cdr.answered_us, cdr.ended_us)
-        there = (last.answered_us if last is record else cdr.answered_us, last.hungup_us)
+        # One that a menu had answered is paid for from the hook's answer on.
+        begins = last is record and not talks_since(record)
+        there = (record.answered_us if begins else cdr.answered_us, last.hungup_us)
         if here != there:
             yield Difference(
                 kind=Kind.DURATION,

@@ -381,6 +381,7 @@ def test_a_call_that_a_menu_had_answered_is_charged_from_the_hook_s_answer_on(wo
     compared(world, folder)
     after = world.cdr(uuid)
     assert (after.answered_us, after.billed_s) == (before.answered_us + 4 * S, 6)
+    assert compared(world, folder) == []
 
 
 def test_of_two_that_settle_it_at_once_one_does(world, folder):

@@ -71,6 +71,12 @@ def test_a_leg_that_a_menu_had_answered_is_paid_for_from_the_hook_s_answer_on(tm
     assert read(tmp_path, path).talks_since_us == T0 + 7 * S
 
 
+def test_an_answer_that_only_seems_to_come_before_the_hook_s_is_the_answer(tmp_path):
+    """Of a real record: the clock of channel times lags that of applications by some ms."""
+    path = leg(tmp_path, answers=[answer(T0 + 2 * S + 16_000)])
+    assert read(tmp_path, path).talks_since_us == 0
+
+
 def test_a_refusal_before_the_yes_changes_nothing(tmp_path):
     path = leg(tmp_path, answers=[answer(T0, "refused"), answer(T0 + S)])
     assert read(tmp_path, path).account == "acme"

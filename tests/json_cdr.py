@@ -31,6 +31,15 @@ def write(folder: Path, headers: dict[str, str], **changes: str) -> Path:
     record = {
         "core-uuid": headers["Core-UUID"],
         "variables": {name: quote(str(value), safe="") for name, value in variables.items()},
+        "callflow": [
+            {
+                "profile_index": "1",
+                "caller_profile": {
+                    "caller_id_number": headers.get("Caller-Caller-ID-Number", ""),
+                    "destination_number": headers.get("Caller-Destination-Number", ""),
+                },
+            }
+        ],
     }
     path = folder / f"{headers['Unique-ID']}.cdr.json"
     path.write_text(json.dumps(record))

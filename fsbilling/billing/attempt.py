@@ -8,11 +8,15 @@ the caller's number prices only calls to 400 numbers, where the network delivere
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
-from fsbilling.calls.call import OUTBOUND, SERVICE_400, SERVICES
+from fsbilling.billing.target import callee_kind
+from fsbilling.calls.call import OUTBOUND, SERVICE_400, SERVICES, Call
 from fsbilling.numbering.line import Line, LineKind
 from fsbilling.numbering.number import Number, NumberKind, normalise
+from fsbilling.numbering.region import UNKNOWN_REGION, Region
 from fsbilling.switch.channel import Channel, is_uuid
 
 
@@ -93,6 +97,32 @@ def read_attempt(channel: Channel, *, switch: str, plan: NumberPlan, account: st
         part_of=paid_call if paid_call != channel.uuid or is_leg else "",
         is_leg=is_leg,
         created_us=channel.stamped_us if is_leg else channel.created_us,
+    )
+
+
+def call_of(
+    attempt: Attempt, account: str, target: str, region_of: Callable[[Number], Region]
+) -> Call:
+    """Make the call that an account pays for; `target` is where a 400 number's calls go."""
+
+    def home(number: Number) -> Region:
+        return region_of(number) if number.digits else UNKNOWN_REGION
+
+    return Call(
+        switch=attempt.switch,
+        uuid=attempt.uuid,
+        core_uuid=attempt.core_uuid,
+        account=account,
+        service=attempt.service,
+        direction=attempt.direction,
+        caller=attempt.caller,
+        callee=attempt.callee,
+        caller_region=home(attempt.caller),
+        callee_region=home(attempt.callee),
+        rated_caller=attempt.rated_caller,
+        rated_caller_region=home(attempt.rated_caller),
+        created_us=attempt.created_us,
+        rated_callee_kind=callee_kind(attempt.callee, target),
     )
 
 

@@ -7,13 +7,12 @@ from collections.abc import Callable
 import msgspec
 from sqlalchemy import Connection
 
-from fsbilling.billing.attempt import Attempt
+from fsbilling.billing.attempt import Attempt, call_of
 from fsbilling.billing.caps import allowed_to, count_new, spend
 from fsbilling.billing.month import open_month
 from fsbilling.billing.objection import objection, out_of_credit, tariff_of
 from fsbilling.billing.payer import Payer, find_payer
 from fsbilling.billing.resume import session_of
-from fsbilling.billing.target import callee_kind
 from fsbilling.billing.tariff_book import TariffBook, terms_of
 from fsbilling.billing.unrecorded import Unrecorded
 from fsbilling.calls.call import SERVICE_400, Call
@@ -27,8 +26,6 @@ from fsbilling.credit.account import Account
 from fsbilling.credit.slice import first_grant
 from fsbilling.credit.throttle import admit
 from fsbilling.errors import Refused, StoreError
-from fsbilling.numbering.number import Number
-from fsbilling.numbering.region import UNKNOWN_REGION, Region
 from fsbilling.numbering.region_table import RegionTable
 from fsbilling.rating.tariff import Tariff
 from fsbilling.store import accounts, cdr_keys, cdrs, holds
@@ -227,25 +224,7 @@ class Authoriser:
 
     def call_of(self, attempt: Attempt, account: str, target: str = "") -> Call:
         """Make the call that an account pays for, if this attempt is let through."""
-        return Call(
-            switch=attempt.switch,
-            uuid=attempt.uuid,
-            core_uuid=attempt.core_uuid,
-            account=account,
-            service=attempt.service,
-            direction=attempt.direction,
-            caller=attempt.caller,
-            callee=attempt.callee,
-            caller_region=self._region(attempt.caller),
-            callee_region=self._region(attempt.callee),
-            rated_caller=attempt.rated_caller,
-            rated_caller_region=self._region(attempt.rated_caller),
-            created_us=attempt.created_us,
-            rated_callee_kind=callee_kind(attempt.callee, target),
-        )
-
-    def _region(self, number: Number) -> Region:
-        return self.regions.find(number) if number.digits else UNKNOWN_REGION
+        return call_of(attempt, account, target, self.regions.find)
 
     def _turn_away(self, attempt: Attempt, closed: Refused) -> Refused:
         """Refuse before anything is looked up."""

@@ -1,10 +1,18 @@
-"""Read how a leg ended, from the event, the channel or the witness."""
+"""Read how a leg ended, from the event, the channel or the witness; and so how its call did."""
 
 from __future__ import annotations
 
+import msgspec
+
+from fsbilling.calls.call import SERVICE_400
 from fsbilling.calls.cdr import EndSource
 from fsbilling.calls.event import HungUp
+from fsbilling.clock import US_PER_S
 from fsbilling.switch.channel import Channel, is_uuid
+from fsbilling.switch.witness import Witness
+
+TEARDOWN_US = US_PER_S
+"""How long after a leg the switch may take to end the one that it was bridged to."""
 
 TRANSFERS = frozenset({"BLIND_TRANSFER", "ATTENDED_TRANSFER", "PICKED_OFF"})
 """Causes and endpoint dispositions of a leg that left by a transfer (mod_sofia, sofia.c)."""
@@ -26,6 +34,29 @@ def read_ending(channel: Channel, *, source: EndSource, at_us: int = 0) -> HungU
         source=source,
         other_leg_uuid=channel.other_leg_uuid or _bonded_leg(channel),
         transferred=_may_have_left_another(channel),
+    )
+
+
+def end_of_call(record: Channel, service: str, witness: Witness) -> HungUp | None:
+    """Give the end of a call by the end of its leg, or of the one that it left behind.
+
+    None when another leg may have lived on and has no record. A leg that left before anybody
+    answered has the other one's answer.
+    """
+    ending = read_ending(record, source=EndSource.WITNESS)
+    if service == SERVICE_400 or not ending.transferred or not ending.other_leg_uuid:
+        return ending
+    other = witness.find(ending.other_leg_uuid)
+    if other is None:
+        return None if left_by_transfer(record) else ending
+    # The legs of a bridge end milliseconds apart; only a mark makes so little a life of its own.
+    teardown_us = 0 if left_by_transfer(record) else TEARDOWN_US
+    if other.hungup_us <= ending.ended_us + teardown_us:
+        return ending
+    return msgspec.structs.replace(
+        read_ending(other, source=EndSource.WITNESS),
+        answered_us=ending.answered_us or other.answered_us,
+        progress_us=ending.progress_us,
     )
 
 

@@ -8,31 +8,28 @@ from pathlib import Path
 
 import msgspec
 
-from fsbilling.billing.ending import left_by_transfer, read_ending
+from fsbilling.billing.attempt import NumberPlan
+from fsbilling.billing.ending import end_of_call
+from fsbilling.billing.evidence import talks_since, was_let_through
 from fsbilling.billing.exact import make_exact
+from fsbilling.billing.missed import NO_PACE, Missed
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.settle import settle
 from fsbilling.billing.tariff_book import TariffBook
-from fsbilling.calls.call import SERVICE_400
 from fsbilling.calls.cdr import Cdr, EndSource
-from fsbilling.calls.event import HungUp
-from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S, Clock
 from fsbilling.errors import Refused
+from fsbilling.money import format_micros
 from fsbilling.store import cdrs, holds
 from fsbilling.store.engine import Database
 from fsbilling.store.holds import Hold
 from fsbilling.switch.channel import Channel
-from fsbilling.switch.witness import Witness
+from fsbilling.switch.witness import Record, Witness
 
 GRACE_US = 10 * US_PER_S
 """A call that ended so lately may be on its way into SQL: nothing is said of it."""
 
-TEARDOWN_US = US_PER_S
-"""How long after a leg the switch may take to end the one that it was bridged to."""
-
 PAGE_ROWS = 1_000
-_NO_PACE = Pace(renew_lead_us=0, cut_lead_us=0, warn_before_us=0)
 
 
 class Kind(StrEnum):
@@ -83,6 +80,7 @@ class Reconciler:
         *,
         since_us: int = 0,
         apply: bool = False,
+        plan: NumberPlan | None = None,
     ) -> None:
         self.legs = 0
         self._db = db
@@ -91,10 +89,11 @@ class Reconciler:
         self._clock = clock
         self._since_us = since_us
         self._apply = apply
+        self._missed = Missed(db, book, switch, plan or NumberPlan()) if apply else None
         self._seen: set[bytes] = set()
         self._first_us = self._last_us = 0
 
-    def compare(self, path: Path, record: Channel) -> Iterator[Difference]:
+    def compare(self, path: Path, record: Record) -> Iterator[Difference]:
         """Compare one leg of the switch's with what is here."""
         if not _is_billed(record) or record.created_us < self._since_us:
             return
@@ -109,16 +108,11 @@ class Reconciler:
             hold = holds.find(conn, self._switch, record.uuid)
         if hold is not None:
             yield from self._unsettled(hold, record, Witness(path.parent))
-        elif not found or found[0].refusal:
-            yield Difference(
-                kind=Kind.MISSING_HERE,
-                uuid=record.uuid,
-                account=record.variable("fsbilling_account"),
-                here=f"refused: {found[0].refusal}" if found else "",
-                there=f"{_seconds(record.hungup_us, record.answered_us)} {record.hangup_cause}",
-            )
-        else:
+        elif found and not found[0].refusal:
             yield from self._differing(found[0], record, Witness(path.parent))
+        elif not found or record.answered_us or was_let_through(record):
+            here = f"refused: {found[0].refusal}" if found else ""
+            yield self._missing_here(record, Witness(path.parent), here)
 
     def missing_there(self) -> Iterator[Difference]:
         """Name the calls here that began while the files run and have none.
@@ -145,13 +139,32 @@ class Reconciler:
             if len(page) < PAGE_ROWS:
                 return
 
+    def _missing_here(self, record: Record, witness: Witness, here: str) -> Difference:
+        """Neither hold nor record: it is settled as a call that was missed, if it may be."""
+        there = f"{_seconds(record.hungup_us, record.answered_us)} {record.hangup_cause}"
+        settled: Cdr | Refused | None = None
+        if self._missed is not None:
+            settled = self._missed.settle(record, witness, now_us=self._clock.now_us())
+        if isinstance(settled, Refused):
+            there += f" ({settled.reason}: {settled.detail})"
+        elif settled is not None:
+            here = _charged(settled)
+        return Difference(
+            kind=Kind.MISSING_HERE,
+            uuid=record.uuid,
+            account=record.variable("fsbilling_account"),
+            here=here,
+            there=there,
+            applied=isinstance(settled, Cdr),
+        )
+
     def _unsettled(self, hold: Hold, record: Channel, witness: Witness) -> Iterator[Difference]:
         """A hold stands though the switch says that the call is over."""
         own = record if hold.leg_uuid == record.uuid else witness.find(hold.leg_uuid)
-        ending = _end_of(own, hold.call.service, witness) if own else None
+        ending = end_of_call(own, hold.call.service, witness) if own else None
         applied = False
         if ending is not None and self._apply and hold.call.core_uuid == record.core_uuid:
-            session = session_of(hold, _NO_PACE)
+            session = session_of(hold, NO_PACE)
             answered_us = session.answered_us or ending.answered_us
             session = msgspec.structs.replace(session, answered_us=answered_us)
             settle(self._db, self._book, session, ending, now_us=self._clock.now_us())
@@ -167,7 +180,7 @@ class Reconciler:
             applied=applied,
         )
 
-    def _differing(self, cdr: Cdr, record: Channel, witness: Witness) -> Iterator[Difference]:
+    def _differing(self, cdr: Cdr, record: Record, witness: Witness) -> Iterator[Difference]:
         payer = record.variable("fsbilling_account")
         if payer != cdr.account:
             yield Difference(
@@ -180,7 +193,9 @@ class Reconciler:
             yield from self._estimated(cdr, last, witness)
             return
         here = (cdr.answered_us, cdr.ended_us)
-        there = (last.answered_us if last is record else cdr.answered_us, last.hungup_us)
+        # One that a menu had answered is paid for from the hook's answer on.
+        begins = last is record and not talks_since(record)
+        there = (record.answered_us if begins else cdr.answered_us, last.hungup_us)
         if here != there:
             yield Difference(
                 kind=Kind.DURATION,
@@ -199,7 +214,7 @@ class Reconciler:
             )
 
     def _estimated(self, cdr: Cdr, last: Channel, witness: Witness) -> Iterator[Difference]:
-        ending = _end_of(last, cdr.service, witness)
+        ending = end_of_call(last, cdr.service, witness)
         if ending is None:
             return
         exact: Cdr | Refused | None = None
@@ -217,32 +232,22 @@ class Reconciler:
 
 
 def _is_billed(record: Channel) -> bool:
-    """Tell a leg that is billed by itself: it paid, and was let through."""
-    call = record.variable("fsbilling_call") or record.uuid
-    was_allowed = record.variable("fsbilling_verdict") == "allowed"
-    return call == record.uuid and (was_allowed or record.variable("fsbilling_account") != "")
+    """Tell a leg that is billed by itself: it has a payer, and is no further leg of a paid call.
 
-
-def _end_of(record: Channel, service: str, witness: Witness) -> HungUp | None:
-    """Give the end of a call by the end of its leg, or of the one that it left behind.
-
-    None when another leg may have lived on and has no record.
+    A leg without a payer that was allowed had been answered before: the dialplan let it have a
+    carrier leg, which is billed by itself.
     """
-    ending = read_ending(record, source=EndSource.WITNESS)
-    if service == SERVICE_400 or not ending.transferred or not ending.other_leg_uuid:
-        return ending
-    other = witness.find(ending.other_leg_uuid)
-    if other is None:
-        return None if left_by_transfer(record) else ending
-    # The legs of a bridge end milliseconds apart; only a mark makes so little a life of its own.
-    teardown_us = 0 if left_by_transfer(record) else TEARDOWN_US
-    if other.hungup_us <= ending.ended_us + teardown_us:
-        return ending
-    return msgspec.structs.replace(ending, leg_uuid=other.uuid, ended_us=other.hungup_us)
+    call = record.variable("fsbilling_call") or record.uuid
+    return call == record.uuid and record.variable("fsbilling_account") != ""
 
 
 def _key(uuid: str) -> bytes:
     return bytes.fromhex(uuid.replace("-", ""))
+
+
+def _charged(cdr: Cdr) -> str:
+    waived = f", waived {format_micros(cdr.waived_micros)}" if cdr.waived_micros else ""
+    return f"charged {format_micros(cdr.charge_micros)}{waived}"
 
 
 def _seconds(ended_us: int, answered_us: int) -> str:

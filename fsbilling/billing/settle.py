@@ -44,7 +44,7 @@ def settle(
             included_s=hold.included_s,
         )
         cdr = settled_cdr(held, ending)
-        is_new = _post(conn, book, tariff, account, cdr, now_us=now_us)
+        is_new = post(conn, book, tariff, account, cdr, now_us=now_us)
     return cdr if is_new else None
 
 
@@ -59,7 +59,7 @@ def write_down(db: Database, book: TariffBook, cdr: Cdr, *, now_us: int) -> bool
         account = accounts.lock(conn, cdr.account)
         if account is None or _take_hold(conn, account, cdr.switch, cdr.uuid) is None:
             return False
-        return _post(conn, book, tariff, account, cdr, now_us=now_us)
+        return post(conn, book, tariff, account, cdr, now_us=now_us)
 
 
 def _take_hold(conn: Connection, account: Account, switch: str, uuid: str) -> holds.Hold | None:
@@ -69,7 +69,7 @@ def _take_hold(conn: Connection, account: Account, switch: str, uuid: str) -> ho
     return hold
 
 
-def _post(
+def post(
     conn: Connection,
     book: TariffBook,
     tariff: Tariff | None,
@@ -78,7 +78,11 @@ def _post(
     *,
     now_us: int,
 ) -> bool:
-    """Write the record of a call whose hold is gone; False when it has one already."""
+    """Write the record, the entry and the counts of a call that has no hold (any more).
+
+    False, and nothing changed, when it has its record already. The caller has locked the account
+    in this transaction, and charges no more than it has free.
+    """
     if not cdrs.write(conn, cdr):
         return False
     spend(conn, account, cdr.created_us, cdr.charge_micros)

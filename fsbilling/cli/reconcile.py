@@ -38,19 +38,26 @@ def command(
     SOURCES are folders (and those below them) or files. Calls here without a file are looked
     for only where folders are given. Calls that ended within the last 10 s are passed over.
     """
+    from fsbilling.billing.attempt import NumberPlan
     from fsbilling.billing.reconcile import Reconciler
     from fsbilling.billing.tariff_book import TariffBook
+    from fsbilling.switch.witness import check_sources
 
+    check_sources(sources)
     name = _switch_of(invocation, sources, switch)
+    numbering = invocation.config.numbering
     listed, left = [], 0
     with invocation.database() as database:
+        book = TariffBook(database)
+        book.refresh()
         reconciler = Reconciler(
             database,
-            TariffBook(database),
+            book,
             name,
             SystemClock(),
             since_us=since or 0,
             apply=apply,
+            plan=NumberPlan(home_area_code=numbering.home_area_code, emergency=numbering.emergency),
         )
         for difference in _differences(reconciler, sources):
             left += not difference.applied
@@ -89,14 +96,24 @@ def _switch_of(invocation: Invocation, sources: tuple[Path, ...], named: str | N
         if named not in {switch.name for switch in switches}:
             raise click.BadParameter(f"{named!r} is not in the configuration.", param_hint="switch")
         return named
-    folders = {Path(switch.json_cdr_dir).resolve(): switch.name for switch in switches}
-    for source in sources:
-        for folder in (source.resolve(), *source.resolve().parents):
-            if folder in folders and len(switches) > 1:
-                return folders[folder]
-    if len(switches) > 1:
-        raise click.UsageError("say whose files they are: --switch NAME")
-    return switches[0].name
+    if len(switches) == 1:
+        return switches[0].name
+    folders = {
+        Path(switch.json_cdr_dir).resolve(): switch.name
+        for switch in switches
+        if switch.json_cdr_dir
+    }
+    names = {_owner(source.resolve(), folders) for source in sources}
+    if len(names) > 1 or None in names:
+        raise click.UsageError("say whose files they are, those of one switch: --switch NAME")
+    return str(names.pop())
+
+
+def _owner(source: Path, folders: dict[Path, str]) -> str | None:
+    """Name the switch whose folder a source is in."""
+    return next(
+        (folders[folder] for folder in (source, *source.parents) if folder in folders), None
+    )
 
 
 def _sentence(difference: Difference) -> str:

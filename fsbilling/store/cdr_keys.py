@@ -61,6 +61,12 @@ def is_settled(conn: Connection, switch: str, uuid: str) -> bool:
     return _IS_SETTLED.first(conn, _leg(switch, uuid)) is not None
 
 
+def settled_on(conn: Connection, uuid: str) -> list[str]:
+    """Name the switches on which a leg of this UUID was let through and has its record."""
+    query = select(table.c.switch).where(table.c.uuid == clean(uuid), ~table.c.refused)
+    return list(conn.execute(query).scalars())
+
+
 def places(conn: Connection, uuid: str, switch: str | None = None) -> list[Place]:
     """Give the places of a channel's records: at most one per switch."""
     query = select(table.c.id, table.c.created_us).where(table.c.uuid == clean(uuid))

@@ -96,6 +96,11 @@ def find(conn: Connection, switch: str, uuid: str) -> Hold | None:
     return _one(_FIND.first(conn, _key(switch, uuid)))
 
 
+def held_on(conn: Connection, uuid: str) -> list[str]:
+    """Name the switches on which a call of this UUID has a hold."""
+    return list(conn.execute(select(hold.c.switch).where(hold.c.uuid == uuid)).scalars())
+
+
 def renew(
     conn: Connection,
     switch: str,

@@ -6,8 +6,9 @@ An independent witness: it tells when a call ended that ended while nobody liste
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -33,13 +34,34 @@ EPOCHS = {
 """The times are variables here; in an event they are headers."""
 
 
+HOOK_ANSWER = re.compile(r"\^\^.fsbilling_verdict=([a-z]+)")
+"""How the hook's answer reads in the log of the channel's applications, a `multiset`."""
+
+
+class Record(Channel):
+    """One leg as the switch wrote it down when it was over: who called whom is as it began.
+
+    Attributes:
+        hook_answers: What the hook said of it, in their order: when, us since the epoch by the
+            switch's clock, and the verdict. Empty when it never asked.
+    """
+
+    __slots__ = ("hook_answers",)
+
+    def __init__(
+        self, headers: Mapping[str, object], hook_answers: tuple[tuple[int, str], ...] = ()
+    ) -> None:
+        super().__init__(headers)
+        self.hook_answers = hook_answers
+
+
 class Witness:
     """Finds a finished leg's record in mod_json_cdr's folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def find(self, uuid: str) -> Channel | None:
+    def find(self, uuid: str) -> Record | None:
         """Give the leg as it was when it ended; None when there is no readable record."""
         if not is_uuid(uuid):
             return None
@@ -57,19 +79,30 @@ class Witness:
 def record_paths(sources: Iterable[Path]) -> Iterator[Path]:
     """Give each record's file, in the folders below too (mod_json_cdr's `rotate`), one by one.
 
-    Raises InputError for a source that is not there.
+    A folder that cannot be listed is given as well: who reads it is told why.
     """
     for source in sources:
         if not source.is_dir():
-            if not source.exists():
-                raise InputError(f"{source}: there is no such file or folder")
             yield source
             continue
-        for folder, _, names in os.walk(source):
+        closed: list[OSError] = []
+        for folder, _, names in os.walk(source, onerror=closed.append):
             yield from (Path(folder, name) for name in names if name.endswith(SUFFIX))
+        yield from (Path(fault.filename) for fault in closed)
 
 
-def read_path(path: Path) -> Channel:
+def check_sources(sources: Iterable[Path]) -> None:
+    """See that each source is there, before anything is done; raises InputError."""
+    for source in sources:
+        try:
+            source.stat()
+        except FileNotFoundError:
+            raise InputError(f"{source}: there is no such file or folder") from None
+        except OSError as fault:
+            raise InputError(f"{source}: {fault.strerror}") from None
+
+
+def read_path(path: Path) -> Record:
     """Read whichever leg a file is about; raises OSError or BodyError."""
     data = _content(path)
     variables = parse_json(data).get("variables")
@@ -91,7 +124,7 @@ def _content(path: Path) -> bytes:
     return data
 
 
-def read_record(uuid: str, data: bytes) -> Channel:
+def read_record(uuid: str, data: bytes) -> Record:
     """Read one record as a channel. Raises BodyError when it is no JSON object."""
     record = parse_json(data)
     variables = record.get("variables")
@@ -104,7 +137,30 @@ def read_record(uuid: str, data: bytes) -> Channel:
     headers["Call-Direction"] = variables.get("direction", "")
     for variable, header in EPOCHS.items():
         headers[header] = variables.get(variable, "")
-    return Channel(headers)
+    profile = _first_profile(record)
+    headers["Caller-Caller-ID-Number"] = profile.get("caller_id_number", "")
+    headers["Caller-Destination-Number"] = profile.get("destination_number", "")
+    return Record(headers, tuple(_hook_answers(record)))
+
+
+def _first_profile(record: Mapping[str, object]) -> Mapping[str, object]:
+    """Give who called whom at the beginning: each transfer puts a later one before it."""
+    flow = record.get("callflow")
+    first = flow[-1] if isinstance(flow, list) and flow else None
+    profile = first.get("caller_profile") if isinstance(first, dict) else None
+    return profile if isinstance(profile, dict) else {}
+
+
+def _hook_answers(record: Mapping[str, object]) -> Iterator[tuple[int, str]]:
+    log_ = record.get("app_log")
+    applications = log_.get("applications") if isinstance(log_, dict) else None
+    for run in applications if isinstance(applications, list) else ():
+        if not isinstance(run, dict) or run.get("app_name") != "multiset":
+            continue
+        said = HOOK_ANSWER.match(str(run.get("app_data")))
+        stamp = str(run.get("app_stamp"))
+        if said and re.fullmatch(r"[0-9]{1,18}", stamp):
+            yield int(stamp), said[1]
 
 
 def _decoded(value: object) -> object:

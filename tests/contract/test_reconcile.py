@@ -315,3 +315,124 @@ def test_the_command_tells_programs_as_well(office, folder):
 
 def test_a_source_that_is_not_there_is_misuse(office, tmp_path):
     assert "there is no such file" in office.misused("reconcile", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("nowhere", "no such file"),
+        ("loop", "Too many levels of symbolic links"),
+        ("n" * 300, "File name too long"),
+        ("good.cdr.json/below", "Not a directory"),
+    ],
+)
+def test_a_source_that_cannot_be_is_said_before_anything_is_done(
+    office, folder, tmp_path, source, why
+):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "good.cdr.json").write_text(billed_leg())
+    assert why in office.misused("reconcile", folder, tmp_path / source, "--apply")
+
+
+def test_one_bad_file_is_named_and_leaves_no_trace(office, folder):
+    before = office.rows()
+    whole = billed_leg()
+    for content in (whole[: len(whole) // 2], "null", "[]", "{}", "uuid,billsec\n1,2\n"):
+        path = folder / "one.cdr.json"
+        path.write_text(content)
+        result = office.run("reconcile", path, "--apply")
+        assert (result.exit_code, result.stdout.count("\n")) == (1, 1), content
+        assert result.stdout.startswith("unreadable")
+        assert result.stderr == "fsbilling: 1 differences among 0 billed legs of fs1\n"
+    assert office.rows() == before
+
+
+def test_a_folder_that_cannot_be_listed_is_named(monkeypatch, tmp_path):
+    """Root may list any: the refusal is the system's own, made here."""
+    (tmp_path / "closed").mkdir()
+    real = os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert list(record_paths([tmp_path])) == [tmp_path / "closed"]
+
+
+def test_misspelt_options_are_misuse(office, folder):
+    assert "'fs9' is not in the configuration" in office.misused(
+        "reconcile", folder, "--switch", "fs9", "--apply"
+    )
+    office.misused("reconcile", folder, "--since", "yesterdayish")
+    office.misused("reconcile")
+
+
+TWO_SWITCHES = """
+[database]
+url = "{url}"
+[[switch]]
+name = "fs1"
+password = "Clue-1"
+json_cdr_dir = "{folder}/one"
+[[switch]]
+name = "fs2"
+host = "127.0.0.2"
+password = "Clue-2"
+{second}
+"""
+
+
+@pytest.fixture
+def two(office, folder, monkeypatch):
+    """Two switches; of the second it may not be said where its files are."""
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+    monkeypatch.chdir(folder)
+
+    def told(second=""):
+        path = folder / "fsbilling.toml"
+        path.write_text(TWO_SWITCHES.format(url=office.url, folder=folder, second=second))
+        return Commands(office.url, FSBILLING_CONFIG=str(path))
+
+    return told
+
+
+def test_a_switch_without_a_folder_owns_no_files(two, folder):
+    """With `json_cdr_dir` unset, the folder one stands in was taken for its own."""
+    assert "say whose files" in two().misused("reconcile", folder / "two", "--apply")
+    assert two().do("reconcile", folder / "one").startswith("OK: 0 billed legs of fs1")
+
+
+def test_files_of_two_switches_are_not_compared_as_one_s(two, folder):
+    both = two(f'json_cdr_dir = "{folder}/two"')
+    assert both.do("reconcile", folder / "two").startswith("OK: 0 billed legs of fs2")
+    assert "say whose files" in both.misused("reconcile", folder / "one", folder / "two")
+
+
+def billed_leg(**variables):
+    """The recorded leg, as the hook would have let it through for acme."""
+    leg = json.loads(RECORDING.read_text())
+    leg["variables"] |= {
+        "fsbilling_verdict": "allowed",
+        "fsbilling_account": "acme",
+        "fsbilling_call": leg["variables"]["uuid"],
+        "fsbilling_service": "outbound",
+        "fsbilling_number": "13800138000",
+    } | variables
+    return json.dumps(leg)
+
+
+def test_the_command_settles_what_was_missed_once(office, folder):
+    (folder / "x.cdr.json").write_text(billed_leg())
+    named = json.loads(office.run("reconcile", folder, "--json").stdout)
+    assert named["differences"][0]["applied"] is False
+    told = office.do("reconcile", folder, "--apply")
+    assert "missing_here" in told
+    assert "here: charged 0.03" in told
+    assert "(put right)" in told
+    before = office.rows()
+    assert office.do("reconcile", folder, "--apply").startswith("OK: 1 billed legs")
+    assert office.rows() == before
+    office.do("ledger", "verify")

@@ -20,6 +20,10 @@ WORDS = (
     b'"hangup_cause":',
     b'"direction":',
     b'"bridge_uuid":',
+    b'"callflow":',
+    b'"caller_profile":',
+    b'"app_log":{"applications":',
+    b'{"app_name":"multiset","app_data":"^^|fsbilling_verdict=allowed","app_stamp":"1"}',
     b"42a1d4a0-bf75-4287-ab9c-614e30a2479f",
 )
 UUID = "42a1d4a0-bf75-4287-ab9c-614e30a2479f"
@@ -33,6 +37,11 @@ def seeds() -> Iterator[bytes]:
         b'"hangup_cause":"NORMAL_CLEARING","sip_hangup_disposition":"recv_bye",'
         b'"last_bridge_to":"42a1d4a0-bf75-4287-ab9c-614e30a24790"}}'
     )
+    yield (
+        b'{"variables":{},"callflow":[{"caller_profile":{"caller_id_number":"1"}}],"app_log":'
+        b'{"applications":[{"app_name":"multiset","app_data":"^^|fsbilling_verdict=allowed",'
+        b'"app_stamp":"1795281712064551"}]}}'
+    )
     yield b'{"variables":[]}'
 
 
@@ -44,3 +53,4 @@ def check(data: bytes) -> None:
         return
     assert channel.uuid == UUID
     check_channel(channel)
+    assert all(at_us >= 0 and verdict for at_us, verdict in channel.hook_answers)

@@ -34,12 +34,11 @@ from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S, Clock, SteadyClock, SystemClock
 from fsbilling.config import Config, Metering, Numbering
 from fsbilling.credit.throttle import Throttle
-from fsbilling.doors import Doors
-from fsbilling.duty import Duty
 from fsbilling.errands import Errand
-from fsbilling.errors import FsbillingError, StoreError, SwitchError
+from fsbilling.errors import FsbillingError, StoreError
 from fsbilling.numbering.region_table import RegionTable
 from fsbilling.patience import in_a_thread, sql_bound
+from fsbilling.post import Post
 from fsbilling.rounds import Rounds
 from fsbilling.status import Risked, Status
 from fsbilling.store import holds, migrations
@@ -47,13 +46,11 @@ from fsbilling.store.engine import Database
 from fsbilling.store.journal import Journal
 from fsbilling.store.switch_lock import switch_lock
 from fsbilling.switch.channel import Channel, ChannelEvent
-from fsbilling.switch.connection import COMMAND_TIMEOUT_S
 from fsbilling.switch.hook import HookAnswer, HookServer
 from fsbilling.switch.link import Link
-from fsbilling.switch.node import Api, Node
+from fsbilling.switch.node import Node
 from fsbilling.switch.witness import Witness
 from fsbilling.tables import Tables
-from fsbilling.vigil import Vigil
 from fsbilling.watchdog import Watchdog, notify
 
 log = structlog.get_logger(__name__)
@@ -72,10 +69,6 @@ IDLE_S = 60.0
 DRAIN_S = 5.0
 
 
-QUESTIONS = ("uuid_dump ", "show ", "global_getvar ")
-"""Commands that change nothing in the switch: asked on duty and off."""
-
-
 class Daemon:
     """Everything of one `fsbilling serve`, wired together."""
 
@@ -92,15 +85,18 @@ class Daemon:
         )
         self._tables = Tables(self.db, self._clock, take_regions=self._take_regions)
         self._settler = Settler(self.db, self._tables.book, self._clock, self._journal)
-        self._duty = Duty(
-            switch_lock(self.db, [switch.name for switch in config.switches]),
-            begin=self._begin,
-            pause=self._pause,
-            hand_over=self._hand_over,
-        )
         self._watchdog = Watchdog()
         self._links = {switch.name: self._link(config, switch.name) for switch in config.switches}
-        self._nodes = {name: Node(name, self._api(link)) for name, link in self._links.items()}
+        self._post = Post(
+            switch_lock(self.db, [*self._links]),
+            self._links,
+            new_hook=self._new_hook,
+            begin=self._catch_up,
+            look_round=self._look_everywhere,
+            put_down=self._put_down,
+            is_wanted=lambda: self._outage.is_awaited,
+        )
+        self._nodes = {name: Node(name, self._post.api(link)) for name, link in self._links.items()}
         self._workers = Pool(MAX_CALLS_AT_ONCE)
         self._alarm_set = Event()
         self._stop = Event()
@@ -172,9 +168,6 @@ class Daemon:
             pause_s=lambda: self.config.metering.poll_s,
             on_fault=self._on_fault,
         )
-        self._doors = Doors(self._new_hook, self._links)
-        self._vigil = Vigil(self._links, self._doors, is_wanted=lambda: self._outage.is_awaited)
-        self._has_started = False
 
     @property
     def is_linked(self) -> bool:
@@ -198,11 +191,8 @@ class Daemon:
         for errand in self._errands():
             self._keep(errand.keep)
         self._rounds.start()
-        if not self._duty.try_now():
-            log.info("standing by: another daemon works for", switches=[*self._nodes])
-            notify("STATUS=standing by")
-        self._has_started = True
-        self._keep(self._duty.keep)
+        self._post.take()
+        self._keep(self._post.keep)
         notify("READY=1")
         log.info("started", database=self.db.url, switches=[*self._nodes])
 
@@ -223,11 +213,11 @@ class Daemon:
         """
         log.info("stopping", live_calls=self.meter.live_calls)
         self._watchdog.stop()
-        self._doors.close()
+        self._post.close()
         self._rounds.stop()
         self._greenlets.kill()
         self._workers.join(timeout=DRAIN_S)
-        self._duty.end()
+        self._post.leave()
         self._journal.close()
         self.db.close()
         log.info("stopped")
@@ -263,7 +253,7 @@ class Daemon:
             Errand(REFUSALS_S, self._unrecorded.write, "refusals not recorded yet"),
             Errand(PROBE_S, self._outage.probe, "outage not known"),
             Errand(TRUST_S, self._outage.read_trust, "who is trusted not read"),
-            Errand(PROBE_S, self._vigil.look, "the hook stays as it is"),
+            Errand(PROBE_S, self._post.vigil.look, "the hook stays as it is"),
             Errand(STATUS_S, self._say_status, "status not written"),
         ]
 
@@ -278,49 +268,16 @@ class Daemon:
             on_down=lambda: self.meter.lost(name),
         )
 
-    def _api(self, link: Link) -> Api:
-        """Let commands through only while this daemon is on duty for its switches."""
-
-        def api(command: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
-            is_allowed = command.startswith(QUESTIONS) or self._duty.may_work()
-            if not is_allowed and not self._may_end(command):
-                raise SwitchError("not on duty: another daemon may be")
-            return link.api(command, timeout_s)
-
-        return api
-
-    def _may_end(self, command: str) -> bool:
-        """Let an unpaid call be ended also without SQL, where no other daemon can have taken it."""
-        return command.startswith("uuid_kill ") and (self._duty.is_alone or self._vigil.is_ours())
-
-    def _begin(self) -> None:
-        """Work: from the holds in SQL, which another daemon may have moved on."""
+    def _catch_up(self) -> None:
+        """Work from the holds in SQL, which another daemon may have moved on."""
         with self.db.read() as conn:
             for switch in self._nodes:
                 self.meter.catch_up(holds.live(conn, switch=switch))
-        self._doors.open(patient=self._has_started)
-        self._vigil.end()
-        for switch, link in self._links.items():
-            if link.is_up:
-                self._vigil.claim(switch)
+
+    def _look_everywhere(self) -> None:
         self._rounds.look_everywhere()
-        notify("STATUS=on duty")
 
-    def _pause(self, is_awaited: bool) -> None:  # noqa: FBT001
-        """Leave the switch alone; what ends meanwhile is still settled.
-
-        With another daemon waiting, the hook closes, so that FreeSWITCH turns to the other's.
-        """
-        notify("STATUS=the switch lock is lost")
-        if is_awaited:
-            self._doors.close_hook()
-            self._vigil.begin()
-
-    def _hand_over(self) -> None:
-        """Forget the calls that are another daemon's now, and wait."""
-        notify("STATUS=standing by")
-        self._vigil.end()
-        self._doors.close()
+    def _put_down(self) -> None:
         self.meter.put_down()
 
     def _new_hook(self) -> HookServer:
@@ -336,8 +293,7 @@ class Daemon:
         self._authoriser.regions = table
 
     def _on_up(self, switch: str) -> None:
-        if self._duty.is_working:
-            self._vigil.claim(switch)
+        self._post.linked(switch)
         self._rounds.look_round(switch)
 
     def _on_event(self, switch: str, event: ChannelEvent) -> None:
@@ -376,7 +332,7 @@ class Daemon:
             Status(
                 at_us=SystemClock().now_us(),
                 pid=os.getpid(),
-                on_duty=self._duty.is_working,
+                on_duty=self._post.is_held,
                 database_answers=not self._outage.is_on,
                 switches={name: link.is_up for name, link in self._links.items()},
                 live_calls=self.meter.live_calls,

@@ -93,8 +93,8 @@ class Settler:
             except StoreError as fault:
                 if journal is None:
                     raise
-                uuid = session.call.uuid
-                log.error("settling into the journal", call_uuid=uuid, fault=str(fault))
+                log.error("SQL did not settle", call_uuid=session.call.uuid, fault=str(fault))
+        log.warning("settling into the journal", call_uuid=session.call.uuid)
         cdr = settled_cdr(session, ending)
         journal.append(msgspec.json.encode(Finished(cdr, now_us)))
         self.risk.lower((cdr.switch, cdr.uuid), cdr.charge_micros)

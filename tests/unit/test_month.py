@@ -13,7 +13,7 @@ from fsbilling.rating.month import (
     top_up_micros,
 )
 from fsbilling.rating.party import Party
-from fsbilling.rating.plan import LevelMode, Levels, LevelUnit, Plan
+from fsbilling.rating.plan import PLAIN, LevelMode, Levels, LevelUnit, Plan
 from fsbilling.rating.rate import Rate
 from fsbilling.rating.tariff import Tariff, Volume
 
@@ -94,6 +94,10 @@ def test_graduated_levels_adjust_nothing():
 )
 def test_the_base_fee_and_the_usage_count_for_the_minimum_spend(usage_micros, missing_micros):
     assert top_up_micros(PLAN, usage_micros) == missing_micros
+
+
+def test_a_plan_that_says_nothing_includes_nothing_and_asks_for_nothing():
+    assert (PLAIN.included_s, PLAIN.month_fee_micros, PLAIN.minimum_spend_micros) == (0, 0, 0)
 
 
 def test_a_plan_without_a_minimum_spend_is_short_of_nothing():

@@ -153,6 +153,16 @@ def test_bands_are_laid_out_for_more_than_a_week():
     assert len(edges) == len(set(edges))
 
 
+@pytest.mark.parametrize(
+    "zone", ["UTC", "Asia/Shanghai", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
+)
+def test_a_clock_beyond_the_calendars_end_has_the_bands_of_its_last_days(zone):
+    year_33658_us = 10**18
+    edges = Schedule(Plan(bands=(PEAK, NIGHT), time_zone=zone)).edges(year_33658_us)
+    assert edges[0][0] == us("9999-12-21", "UTC") // S
+    assert band_at(edges, year_33658_us) == edges[-1][1]
+
+
 def test_a_layout_is_worked_out_once_a_day(monkeypatch):
     schedule = Schedule(Plan(bands=(PEAK,)))
     first = schedule.edges(us("2026-11-23 12:00"))

@@ -107,6 +107,12 @@ def test_a_prefix_longer_than_the_number_does_not_match():
     assert found(table(("*", "prefix:1103")), HIDDEN, Party("110", UNKNOWN_REGION)) is None
 
 
+def test_a_lookup_tries_each_form_once_however_many_rows_there_are():
+    rates = table(("*", "*"), *(("*", f"prefix:{digits}") for digits in range(8_600, 8_700)))
+    tried = list(rates._destinations.forms(SHENZHEN_LANDLINE))
+    assert tried == ["prefix:8675", "area:0755", "province:广东", "*"]
+
+
 def test_two_rows_that_tie_are_a_fault_that_names_them():
     with pytest.raises(InputError, match=r"from area:0755 to \*"):
         table(("area:0755", "*"), ("*", "*"), ("area:0755", "*"))

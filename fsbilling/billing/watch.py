@@ -108,8 +108,7 @@ class CreditWatch:
         now_us = self._meter.now_us(session.call.switch)
         seen = _outlook(session, standing, left, now_us)
         gives_back = seen.granted_s < session.granted_s
-        has_more = session.dry and seen.reserve_s
-        if not (self._is_other(standing) or gives_back or has_more or _has_plenty(session, seen)):
+        if not (self._is_other(standing) or gives_back or (session.dry and seen.reserve_s)):
             return None
         return CreditChanged(
             now_us=now_us,
@@ -131,12 +130,6 @@ def _may_matter(session: Session, standing: Standing) -> bool:
         return True
     is_shared = standing.limits.is_capped or session.included_s > 0
     return session.phase is Phase.RINGING and is_shared
-
-
-def _has_plenty(session: Session, seen: Grant) -> bool:
-    """Tell whether a call does not know that it need not be looked at: one that was taken up."""
-    is_talking = session.phase is Phase.TALKING
-    return is_talking and session.reserve_s < PLENTY_S <= seen.reserve_s
 
 
 def _outlook(session: Session, standing: Standing, left: Left, now_us: int) -> Grant:

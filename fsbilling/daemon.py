@@ -123,7 +123,6 @@ class Daemon:
             clock=clock or SystemClock(),
             pace=pace,
             first_slice_s=config.metering.first_slice_s,
-            unrecorded=self._unrecorded,
             gate=lambda: self._settler.objection(self.meter.live_calls),
         )
         self._outage = Outage(

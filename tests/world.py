@@ -64,7 +64,6 @@ class Daemon:
             clock=world.clock,
             pace=PACE,
             first_slice_s=15,
-            unrecorded=unrecorded,
             gate=lambda: self.settler.objection(self.meter.live_calls),
         )
         authoriser.regions = RegionTable.from_rows(REGIONS)

@@ -27,7 +27,7 @@ class Payer(msgspec.Struct, frozen=True):
 
 
 def find_payer(conn: Connection, attempt: Attempt) -> Payer | Refused:
-    """Name the account: the 400 number's owner, or the owner of the caller's line.
+    """Name the account and lock it: the 400 number's owner, or the owner of the caller's line.
 
     A channel of a call that is paid for keeps its payer when an agent sends it to another 400
     number; a further carrier leg is paid by whoever pays for the call it belongs to.
@@ -45,7 +45,7 @@ def find_payer(conn: Connection, attempt: Attempt) -> Payer | Refused:
     if code is None:
         known = ", ".join(f"{line.kind}:{line.value}" for line in attempt.lines) or "nothing"
         return Refused("unknown_payer", f"no account owns {known}; fsbilling line add")
-    account = accounts.find(conn, code)
+    account = accounts.lock(conn, code)
     if account is None:
         return Refused("unknown_payer", f"there is no account {code}; fsbilling account add")
     return Payer(account, paid_call=paid_call)
@@ -53,7 +53,7 @@ def find_payer(conn: Connection, attempt: Attempt) -> Payer | Refused:
 
 def _owner(conn: Connection, attempt: Attempt) -> Payer | Refused:
     row = directory.number(conn, attempt.callee.digits)
-    account = accounts.find(conn, row.account) if row else None
+    account = accounts.lock(conn, row.account) if row else None
     if row is None or account is None:
         return Refused(
             "unknown_number", f"number {attempt.callee.digits} has no owner; fsbilling number add"

@@ -88,9 +88,18 @@ class TariffBook:
         Refused: `no_tariff` when none is in force yet. Raises StoreError as `tariff`.
         """
         version = self._version_at(name, at_us)
+        return _none_in_force(name) if version is None else self.tariff(version, at_us)
+
+    def at_hand(self, name: str, at_us: int) -> Tariff | Refused | None:
+        """Give the same without SQL; None when it has to be read."""
+        version = self._version_at(name, at_us)
         if version is None:
-            return Refused("no_tariff", f"tariff {name} has no version in force; import rates")
-        return self.tariff(version, at_us)
+            return _none_in_force(name)
+        key = (version.version_id, _year(at_us))
+        if key not in self._tariffs:
+            return None
+        self._tariffs.move_to_end(key)
+        return self._tariffs[key]
 
     def numbered(self, name: str, number: int, at_us: int) -> Tariff | None:
         """Give a version by its number, for a call at `at_us`; None when there is none.
@@ -168,6 +177,10 @@ class TariffBook:
 def _year(at_us: int) -> int:
     """Give the year of a moment, to a day or so: the calendar is read for its neighbours too."""
     return 1970 + min(max(at_us, 0) // YEAR_US, MAX_YEARS)
+
+
+def _none_in_force(name: str) -> Refused:
+    return Refused("no_tariff", f"tariff {name} has no version in force; import rates")
 
 
 def terms_of(

@@ -7,7 +7,8 @@ a top-up reach a call on whichever daemon it lives, with nothing between the dae
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from fsbilling.billing.left import Left
 from fsbilling.billing.meter import Meter
@@ -19,6 +20,8 @@ from fsbilling.credit.outlook import outlook, outlook_of_ringing
 from fsbilling.credit.slice import Grant
 from fsbilling.store import accounts
 from fsbilling.store.engine import Database
+
+T = TypeVar("T")
 
 PLENTY_S = 240
 """A call whose share of the credit lasts longer is not looked at until something changes."""
@@ -47,7 +50,7 @@ class CreditWatch:
         Raises StoreError; then nothing was told.
         """
         live: dict[str, list[Session]] = {}
-        for session in self._meter.sessions():
+        for session in self._unhurried(self._meter.sessions()):
             live.setdefault(session.call.account, []).append(session)
         with self._db.read() as conn:
             standings = list(accounts.standings(conn, list(live)))
@@ -55,21 +58,25 @@ class CreditWatch:
             looks = [
                 (session, standing)
                 for standing in standings
-                for session in live[standing.code]
+                for session in self._unhurried(live[standing.code])
                 if standing.code in changed or _may_matter(session, standing)
             ]
-            left = Left.of(conn, looks)
+            left = Left.of(conn, self._unhurried(looks))
         missed: set[str] = set()
-        for count, (session, standing) in enumerate(looks, start=1):
+        for session, standing in self._unhurried(looks):
             if not self._tell(session, standing, left):
                 missed.add(standing.code)
-            if count % BREATH_CALLS == 0:
-                self._breathe()
         for standing in standings:
             if standing.code in changed - missed or standing.code not in self._seen:
                 self._seen[standing.code] = standing
         for code in self._seen.keys() - live.keys():
             del self._seen[code]
+
+    def _unhurried(self, calls: Iterable[T]) -> Iterator[T]:
+        for count, each in enumerate(calls, start=1):
+            yield each
+            if count % BREATH_CALLS == 0:
+                self._breathe()
 
     def _has_changed(self, standing: Standing) -> bool:
         """Tell whether other hands changed it, or its calls' shares are half of what they were."""

@@ -194,7 +194,7 @@ def _ask_the_idle(engine: Engine) -> None:
             return
         try:
             connection.execute("SELECT 1")
-            connection.rollback()
+            connection.commit()
         except psycopg.Error as fault:
             raise DisconnectionError from fault
 

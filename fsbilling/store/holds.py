@@ -57,7 +57,7 @@ _BY_KEY = select(hold).where(_KEY)
 _FIND = Prepared(_BY_KEY)
 # In this order, so that two transactions never wait for each other.
 _LOCK = Prepared(_BY_KEY.join(account).with_for_update(of=[account, hold]))
-_DELETE = Prepared(delete(hold).where(_KEY))
+_TAKE = Prepared(delete(hold).where(_KEY).returning(hold))
 
 
 def place(conn: Connection, new: Hold) -> bool:
@@ -151,10 +151,12 @@ def follow(conn: Connection, switch: str, uuid: str, leg_uuid: str, seen_us: int
 
 
 def remove(conn: Connection, switch: str, uuid: str) -> Hold | None:
-    """Give credit and package back; the hold as it was, or None when there is none (any more)."""
-    held = _lock(conn, switch, uuid)
+    """Give credit and package back; the hold as it was, or None when there is none (any more).
+
+    The caller has locked the account in this transaction (`accounts.lock`).
+    """
+    held = _one(_TAKE.first(conn, _key(switch, uuid)))
     if held is not None:
-        _DELETE.change(conn, _key(switch, uuid))
         accounts.change_held(conn, held.account_id, -held.amount_micros, delta_calls=-1)
         _change_package(conn, held, -held.included_s)
     return held

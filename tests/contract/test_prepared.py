@@ -85,3 +85,19 @@ def test_a_connection_that_died_just_after_use_costs_one_transaction(postgres_ur
         read(database)
     assert read(database) is None
     database.close()
+
+
+def test_a_statement_outlives_a_rollback(db, acme):
+    """psycopg deallocates all statements of a connection when it has prepared one by itself."""
+    with db.write() as conn:
+        for _ in range(10):
+            conn.execute(
+                select(account).where(account.c.code == bindparam("of_code")), {"of_code": ""}
+            )
+        known = accounts.lock(conn, "acme")
+    with pytest.raises(ZeroDivisionError), db.write() as conn:
+        accounts.change_held(conn, known.account_id, 1 // 0)
+    with pytest.raises(StoreError), db.write() as conn:
+        accounts.change_held(conn, known.account_id, 2 * YUAN)
+    with db.write() as conn:
+        assert accounts.lock(conn, "acme") == known

@@ -86,7 +86,6 @@ class Life:
             clock=node.machine_clock,
             pace=PACE,
             first_slice_s=metering.first_slice_s,
-            unrecorded=unrecorded,
         )
         outage = trusting_nobody(door, book, authoriser, node.machine_clock)
         self._reception = Reception(

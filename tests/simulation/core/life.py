@@ -79,7 +79,6 @@ class CoreLife:
             clock=machine_clock,
             pace=PACE,
             first_slice_s=CONFIG.metering.first_slice_s,
-            unrecorded=self._unrecorded,
             regions=regions,
         )
         self._reception = Reception(

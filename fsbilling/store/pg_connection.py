@@ -60,19 +60,6 @@ class PgConnection(psycopg.Connection[Any]):
         self.pgconn.send_query_prepared(name, encoded)
         return Answer(self._result(), self._values)
 
-    def rollback(self) -> None:
-        """Roll back, and forget all that was prepared.
-
-        psycopg deallocates every statement of the connection after a rollback, but only just
-        before its own next one: until then ours would seem to be there.
-        """
-        was_open = self.pgconn.transaction_status != TransactionStatus.IDLE
-        super().rollback()
-        if was_open and self._names:
-            self._names.clear()
-            self.execute("DEALLOCATE ALL")
-            self.commit()
-
     def _prepare(self, sql: str) -> bytes:
         name = b"fsb_%d" % len(self._names)
         self.pgconn.send_prepare(name, sql.encode())

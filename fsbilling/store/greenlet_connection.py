@@ -10,17 +10,16 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import gevent
+import psycopg
 from gevent import monkey
 from psycopg.abc import PQGen
 from psycopg.waiting import READY_R, READY_RW, READY_W
-
-from fsbilling.store.pg_connection import PgConnection
 
 R = TypeVar("R")
 _READY = {1: READY_R, 2: READY_W, 3: READY_RW}
 
 
-class GreenletConnection(PgConnection):
+class GreenletConnection(psycopg.Connection[Any]):
     """For a process patched by gevent; `connection_class` says when."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - psycopg's own
@@ -52,6 +51,6 @@ class GreenletConnection(PgConnection):
         return watcher
 
 
-def connection_class() -> type[PgConnection]:
-    """Give the class for this process: the plain one where gevent has not patched it."""
-    return GreenletConnection if monkey.is_module_patched("select") else PgConnection
+def connection_class() -> type[psycopg.Connection[Any]]:
+    """Give the class for this process: psycopg's own where gevent has not patched it."""
+    return GreenletConnection if monkey.is_module_patched("select") else psycopg.Connection

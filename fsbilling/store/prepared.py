@@ -12,16 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ClauseElement, Connection
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine.interfaces import Dialect
-
-from fsbilling.store.pg_connection import PgConnection
 
 Values = Mapping[str, Any]
 Convert = Callable[[Any], Any]
-
-NUMBERED: Dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
-"""PostgreSQL's SQL as `PgConnection.ask` wants it: `$1`, `$2` ..."""
 
 
 class Prepared:
@@ -54,15 +48,14 @@ class Prepared:
 
     def _execute(self, conn: Connection, compiled: _Compiled, values: Values) -> Any:  # noqa: ANN401
         driver: Any = conn.connection.driver_connection
-        if isinstance(driver, PgConnection):
-            return driver.ask(compiled.sql, compiled.parameters(values))
         return driver.execute(compiled.sql, compiled.parameters(values))
 
     def _compiled(self, conn: Connection) -> _Compiled:
         compiled = self._by_dialect.get(conn.dialect.name)
         if compiled is None:
-            dialect = NUMBERED if conn.dialect.name == NUMBERED.name else conn.dialect
-            compiled = self._by_dialect[dialect.name] = _Compiled(self._statement, dialect)
+            compiled = self._by_dialect[conn.dialect.name] = _Compiled(
+                self._statement, conn.dialect
+            )
         return compiled
 
 
@@ -73,7 +66,7 @@ class _Compiled:
         compiled: Any = statement.compile(dialect=dialect)
         self.sql = str(compiled)
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        self._order: Sequence[str] = compiled.positiontup
+        self._order: Sequence[str] | None = compiled.positiontup
         self._encode = {
             name: convert
             for name, bind in compiled.binds.items()
@@ -90,11 +83,11 @@ class _Compiled:
             if (convert := each.type.dialect_impl(dialect).result_processor(dialect, None))
         ]
 
-    def parameters(self, values: Values) -> Sequence[Any]:
+    def parameters(self, values: Values) -> Any:  # noqa: ANN401 - as the driver wants them
         given = {**self._fixed, **values}
         for name, convert in self._encode.items():
             given[name] = convert(given[name])
-        return tuple(given[name] for name in self._order)
+        return given if self._order is None else tuple(given[name] for name in self._order)
 
     def row(self, row: Sequence[Any]) -> Any:  # noqa: ANN401 - a row of any columns
         if self._decode:

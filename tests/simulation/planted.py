@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from fsbilling.billing import first_hold, meter, payer, recover, settle, settler
+from fsbilling.billing import authorise, meter, payer, recover, settle, settler
 from fsbilling.calls import command as do
 from fsbilling.calls import event as on
 from fsbilling.calls import session as life
@@ -27,8 +27,8 @@ Plant = pytest.MonkeyPatch
 
 
 def the_hold_is_skipped(plant: Plant) -> None:
-    real = first_hold.first_grant
-    plant.setattr(first_hold, "first_grant", lambda *a, **k: replace(real(*a, **k), held_micros=0))
+    real = authorise.first_grant
+    plant.setattr(authorise, "first_grant", lambda *a, **k: replace(real(*a, **k), held_micros=0))
 
 
 def the_timer_is_moved_before_the_commit(plant: Plant) -> None:

@@ -172,8 +172,7 @@ def _open_postgresql(url: URL, pool_size: int, timeout_ms: int) -> tuple[Engine,
 
     @event.listens_for(writer, "do_connect")
     def _connect(_dialect: object, _record: object, _args: object, given: dict[str, Any]) -> Any:  # noqa: ANN401 - psycopg's own keywords
-        # psycopg's own prepared statements it forgets, with all others, at each rollback.
-        return connection_class().connect(**given, prepare_threshold=None)
+        return connection_class().connect(**given)
 
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return reader, writer

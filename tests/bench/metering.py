@@ -21,6 +21,7 @@ from sqlalchemy import text
 
 from fsbilling import log as logs
 from fsbilling.billing.resume import session_of
+from fsbilling.billing.watch import PLENTY_S
 from fsbilling.calls.call import Call
 from fsbilling.clock import US_PER_S, SystemClock
 from fsbilling.config import Config, Database, Hook, Log, Metering, Secret, Switch
@@ -72,7 +73,9 @@ def run(order: Order) -> None:
     pace = pace_of(config.metering)
     with daemon.db.read() as conn:
         for index, hold in enumerate(holds.live(conn, switch=SWITCH)):
-            daemon.meter.adopt(session_of(hold, pace))
+            # As its last renewal would have left it: the credit watch passes it by.
+            session = msgspec.structs.replace(session_of(hold, pace), reserve_s=PLENTY_S)
+            daemon.meter.adopt(session)
             due_us = order.first_due_us + index * step_us
             daemon.meter.alarms.set((SWITCH, hold.call.uuid), due_us)
     print("live", daemon.meter.live_calls, flush=True)
@@ -142,8 +145,8 @@ def _multiply(daemon: Daemon, order: Order, model: holds.Hold, step_us: int) -> 
         )
         conn.execute(
             text(
-                "UPDATE account SET held_micros = (SELECT coalesce(sum(amount_micros), 0) "
-                "FROM hold WHERE account_id = account.id)"
+                "UPDATE account SET (held_micros, live_calls) = (SELECT "
+                "coalesce(sum(amount_micros), 0), count(*) FROM hold WHERE account_id = account.id)"
             )
         )
 

@@ -150,17 +150,16 @@ def silent(_command, _timeout_s=5.0):
     raise SwitchTimeout("no answer")
 
 
-class FirstWriteOnly:
-    """SQL that fails after one transaction."""
+class FirstHoldOnly:
+    """SQL that fails once a call has its hold: after one transaction, and the tariff's reading."""
 
-    def __init__(self, sql):
-        self._sql = sql
-        self._writes = 0
-        self.read = sql.read
+    def __init__(self, world):
+        self._world = world
+        self._sql = world.sql
+        self.read = world.sql.read
 
     def write(self):
-        self._writes += 1
-        if self._writes > 1:
+        if self._world.holds():
             raise StoreError("SQL is out")
         return self._sql.write()
 
@@ -171,7 +170,7 @@ def test_a_call_answered_unseen_has_in_its_hold_since_when_it_is_paid_for(world)
     world.kill_daemon()
     uuid = world.call(**DIALLED, talk_us=None)
     world.run(20)
-    world.sql = FirstWriteOnly(world.sql)
+    world.sql = FirstHoldOnly(world)
     begun_us = world.clock.now_us()
     world.start_daemon()
     (hold,) = world.holds()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from fsbilling.billing import authorise, meter, payer, recover, settle, settler
+from fsbilling.billing import first_hold, meter, payer, recover, settle, settler
 from fsbilling.calls import command as do
 from fsbilling.calls import event as on
 from fsbilling.calls import session as life
@@ -27,8 +27,8 @@ Plant = pytest.MonkeyPatch
 
 
 def the_hold_is_skipped(plant: Plant) -> None:
-    real = authorise.first_grant
-    plant.setattr(authorise, "first_grant", lambda *a, **k: replace(real(*a, **k), held_micros=0))
+    real = first_hold.first_grant
+    plant.setattr(first_hold, "first_grant", lambda *a, **k: replace(real(*a, **k), held_micros=0))
 
 
 def the_timer_is_moved_before_the_commit(plant: Plant) -> None:
@@ -36,22 +36,22 @@ def the_timer_is_moved_before_the_commit(plant: Plant) -> None:
 
     def renew(self, session):
         paid_until_us = session.paid_until_us + 10 * S
-        self._tell_switch(session, do.MoveTimer(paid_until_us, session.timer_seq + 1, ()))
+        self._tell(session, do.MoveTimer(paid_until_us, session.timer_seq + 1, ()))
         return real(self, session)
 
     plant.setattr(meter.Meter, "_renew", renew)
 
 
 def the_old_timer_goes_before_the_new_one_stands(plant: Plant) -> None:
-    real = meter.Meter._tell_switch
+    real = meter.Meter._tell
 
     def tell(self, session, command):
         if isinstance(command, do.MoveTimer):
             for seq in command.from_seqs:
                 real(self, session, do.RemoveTimer(seq))
-        real(self, session, command)
+        return real(self, session, command)
 
-    plant.setattr(meter.Meter, "_tell_switch", tell)
+    plant.setattr(meter.Meter, "_tell", tell)
 
 
 def a_renewal_without_an_answer_counts(plant: Plant) -> None:

@@ -9,8 +9,8 @@ import structlog
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls import command as do
 from fsbilling.calls import event as on
+from fsbilling.calls.cause import cut_cause
 from fsbilling.calls.session import Session
-from fsbilling.calls.settlement import cut_cause
 from fsbilling.errors import SwitchError, SwitchTimeout
 from fsbilling.switch.node import Node
 

@@ -8,6 +8,7 @@ from fsbilling.calls import command as do
 from fsbilling.calls import event as on
 from fsbilling.calls.beginning import answer
 from fsbilling.calls.call import SERVICE_400
+from fsbilling.calls.cause import cut_cause
 from fsbilling.calls.lookout import next_look, renewal_due_us
 from fsbilling.calls.state import Phase, Session, Step, changed
 
@@ -67,14 +68,16 @@ def settle(session: Session, ending: on.HungUp) -> Step:
 def _leaves_carrier_leg(session: Session, ended: on.HungUp) -> bool:
     """Tell whether a leg that was paid for may live on without the paying one.
 
-    A 400 call's paying leg is the carrier leg itself. A leg that we cut is not followed: every
-    leg of its call ends with it.
+    A 400 call's paying leg is the carrier leg itself. A leg that our cut has ended is not
+    followed: every leg of its call ends with it. One that left in the moment of the cut was not
+    there to be cut any more, and the other one talks on.
     """
+    was_cut = session.cut and ended.cause == cut_cause(session.bound)
     return (
         session.phase in (Phase.RINGING, Phase.TALKING)
         and session.call.service != SERVICE_400
         and session.leg_uuid == session.call.uuid
-        and not session.cut
+        and not was_cut
         and ended.transferred
         and ended.other_leg_uuid != ""
     )

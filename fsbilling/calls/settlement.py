@@ -7,23 +7,13 @@ from typing import Any
 import msgspec
 
 from fsbilling.calls.call import Call
+from fsbilling.calls.cause import ALLOTTED_TIMEOUT, MANAGER_REQUEST
 from fsbilling.calls.cdr import Cdr, EndSource, HungUpBy
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
 from fsbilling.errors import Refused
 from fsbilling.rating.price import Charge, explain, price
 from fsbilling.rating.terms import Terms
-
-ALLOTTED_TIMEOUT = "ALLOTTED_TIMEOUT"
-"""The cause of our own cuts and of the switch-side timer's."""
-
-MANAGER_REQUEST = "MANAGER_REQUEST"
-"""The cause of a call that an operator ended."""
-
-
-def cut_cause(by: HungUpBy) -> str:
-    """Give the hang-up cause of a cut, by what wants it."""
-    return MANAGER_REQUEST if by is HungUpBy.OPERATOR else ALLOTTED_TIMEOUT
 
 
 def settled_cdr(session: Session, ending: HungUp) -> Cdr:

@@ -88,7 +88,7 @@ def _switch(invocation: Invocation, name: str) -> Switch:
 
 def _killed(node: Switch, uuid: str) -> bool:
     """Hang the leg up over a connection of our own; False when the switch does not have it."""
-    from fsbilling.calls.settlement import MANAGER_REQUEST
+    from fsbilling.calls.cause import MANAGER_REQUEST
     from fsbilling.switch.link import InboundConnection
     from fsbilling.switch.node import Node
 

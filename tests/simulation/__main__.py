@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import traceback
+from contextlib import suppress
 
 import structlog
 
@@ -39,6 +40,11 @@ def main() -> int:
 def replay(kind: Kind, seed: int) -> int:
     shop = kind.open_shop()
     with kind.at_work():
+        # As in a soak, where runs before this one have read the tariffs into the shop's book.
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+        with suppress(Exception):
+            kind.play(seed, shop)
+        structlog.reset_defaults()
         run = kind.run(seed, shop, verbose=True)
         structlog.configure(processors=[lambda _logger, _name, line: tell(run, line)])
         try:

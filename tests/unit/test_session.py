@@ -249,6 +249,19 @@ def test_after_a_transfer_the_cut_reaches_the_carrier_leg():
     assert commands[0] == do.Cut(B_LEG, HungUpBy.CREDIT)
 
 
+def test_a_payer_who_left_in_the_moment_of_the_cut_leaves_a_leg_that_is_cut():
+    """Seed 770236 of the simulation: settled at once, the carrier leg had no timer any more."""
+    dry, _ = renewed(talking(granted_s=15), ANSWER + 12 * S, 15, reserve_s=0)
+    session, commands = step(dry, on.Woken(ANSWER + 15 * S - PACE.cut_lead_us))
+    assert do.Cut(A_LEG, HungUpBy.CREDIT) in commands
+    left = hung_up(ANSWER + 15 * S - PACE.cut_lead_us, other_leg_uuid=B_LEG, transferred=True)
+    session, commands = step(session, left)
+    assert commands == [do.Follow(B_LEG)]
+    session, commands = step(session, on.LegLives(B_LEG, ANSWER + 15 * S))
+    _, commands = step(session, on.Woken(ANSWER + 15 * S))
+    assert commands[0] == do.Cut(B_LEG, HungUpBy.CREDIT)
+
+
 def test_a_carrier_leg_that_ended_with_the_paying_leg_ends_the_billing():
     session, commands = step(transferred()[0], on.LegEnded(B_LEG))
     assert session.ending.ended_us == ANSWER + 9 * S

@@ -23,23 +23,24 @@ MAX_ROWS_OF_A_MATCH = 500
 """Bands times levels; it bounds what a call's terms can hold."""
 
 Rows = tuple[Rate, ...]
-Rest = tuple[str, ...]
+Scope = tuple[str, str]
+"""A kind of callee, and a relation."""
 
 
 class _Side:
     """One column: which forms may match a number, and the zones they are members of."""
 
     def __init__(self, members: Mapping[str, Sequence[str]]) -> None:
-        self.used: set[str] = set()
+        self._used: set[str] = set()
         self._members = members
         self._zone_of: dict[str, str] = {}
         self._lengths: list[int] = []
 
     def add(self, form: str) -> None:
         """Take a form into use. Raises InputError when a zone shares a member with another."""
-        if form in self.used:
+        if form in self._used:
             return
-        self.used.add(form)
+        self._used.add(form)
         self._try_length(form)
         for member in self._members.get(form, ()):
             other = self._zone_of.setdefault(member, form)
@@ -64,8 +65,9 @@ class RateTable:
     """The rows of one tariff version; what a lookup costs does not grow with their number.
 
     Every form that can match the callee is looked up, most specific first (`MATCHING_RULE`): one
-    probe per prefix length in the table. What stands under a form is a small dictionary of its
-    own, so that only the first probe goes far in memory, however many rows there are.
+    probe per prefix length in the table; under it every form that can match the caller. What
+    stands under a form is a dictionary of its own, so that few probes go far in memory, however
+    many rows there are.
 
     Rows are taken in one by one, so that whoever feeds them may let others work in between.
 
@@ -79,12 +81,10 @@ class RateTable:
         self, rates: Iterable[Rate], zones: Mapping[str, Sequence[str]] | None = None
     ) -> None:
         members = {ZONE + name: members for name, members in (zones or {}).items()}
-        self._rows: dict[str, dict[Rest, Rows]] = {}
-        # Each once, however many destinations have it: a lookup then finds it by identity.
-        self._rests: dict[Rest, Rest] = {}
+        self._rows: dict[str, dict[str, dict[Scope, Rows]]] = {}
         self._origins = _Side(members)
         self._destinations = _Side(members)
-        self._scopes: set[tuple[str, str]] = set()
+        self._scopes: set[Scope] = set()
         levels = {0}
         for rate in rates:
             self._add(rate)
@@ -96,40 +96,42 @@ class RateTable:
 
         They are ordered by band and level.
         """
-        used = self._origins.used
-        rests = [
-            (form, kind, relation)
-            for form in self._origins.forms(origin)
-            if form in used
-            for kind, relation in self._scopes_of(origin, destination)
-        ]
-        for form in self._destinations.forms(destination):
-            rows = self._rows.get(form)
-            if rows is None:
-                continue
-            for rest in rests:
-                if rest in rows:
-                    return rows[rest]
+        scopes = self._scopes_of(origin, destination)
+        for by_scope in self._matching(origin, destination):
+            for scope in scopes:
+                if scope in by_scope:
+                    return by_scope[scope]
         return ()
 
+    def _matching(self, origin: Party, destination: Party) -> Iterator[dict[Scope, Rows]]:
+        """Give what stands under each pair of forms that match, the most specific first."""
+        origins = [*self._origins.forms(origin)]
+        for form in self._destinations.forms(destination):
+            by_origin = self._rows.get(form)
+            if by_origin is not None:
+                yield from (by_origin[each] for each in origins if each in by_origin)
+
     def _add(self, rate: Rate) -> None:
-        destination, *others = rate.match
-        rest = self._rests.setdefault(tuple(others), tuple(others))
-        rows = self._rows.setdefault(destination, {})
-        earlier = rows.get(rest, ())
+        scope = (rate.callee_kind, rate.relation)
+        by_scope = self._rows.setdefault(rate.destination, {}).setdefault(rate.origin, {})
+        earlier = by_scope.get(scope, ())
         if any(row.band == rate.band and row.level_from == rate.level_from for row in earlier):
             raise InputError(f"two rates tie: both from {rate.origin} to {rate.destination}")
         if len(earlier) >= MAX_ROWS_OF_A_MATCH:
             raise InputError(f"more than {MAX_ROWS_OF_A_MATCH} rates to {rate.destination}")
-        rows[rest] = tuple(sorted((*earlier, rate), key=lambda row: (row.band, row.level_from)))
-        self._destinations.add(destination)
+        by_scope[scope] = tuple(sorted((*earlier, rate), key=_by_band_and_level))
+        self._destinations.add(rate.destination)
         self._origins.add(rate.origin)
-        self._scopes.add((rate.callee_kind, rate.relation))
+        self._scopes.add(scope)
 
-    def _scopes_of(self, origin: Party, destination: Party) -> list[tuple[str, str]]:
+    def _scopes_of(self, origin: Party, destination: Party) -> list[Scope]:
         return [
             (kind, relation)
             for kind in (destination.kind, ANY)
             for relation in relations(origin.region, destination.region)
             if (kind, relation) in self._scopes
         ]
+
+
+def _by_band_and_level(row: Rate) -> tuple[str, int]:
+    return row.band, row.level_from

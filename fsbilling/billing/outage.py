@@ -188,9 +188,8 @@ class Outage:
         if isinstance(name, Refused):
             return name
         now_us = self._clock.now_us()
-        try:
-            tariff = self._book.tariff_at(name, now_us)
-        except StoreError:
+        tariff = self._book.at_hand(name, now_us)
+        if tariff is None:
             return UNAVAILABLE
         if isinstance(tariff, Refused):
             return tariff

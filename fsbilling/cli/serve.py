@@ -15,7 +15,7 @@ def command(invocation: Invocation) -> None:
 
     # Before anything else opens a socket or starts a thread: afterwards is too late.
     monkey.patch_all()
-    from fsbilling.service import serve
+    from fsbilling.daemon.service import serve
 
     invocation.warn()
     listen = invocation.config.hook.listen

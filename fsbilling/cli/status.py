@@ -15,7 +15,7 @@ from fsbilling.money import format_micros
 
 if TYPE_CHECKING:
     from fsbilling.credit.account import Account
-    from fsbilling.status import Status
+    from fsbilling.daemon.status import Status
 
 SILENT_S = 5
 
@@ -28,7 +28,7 @@ def command(invocation: Invocation, *, as_json: bool) -> None:
 
     Exits with 1 when it has said nothing for five seconds, or the database does not answer.
     """
-    from fsbilling.status import read
+    from fsbilling.daemon.status import read
 
     status = read(invocation.config.journal_path(os.environ))
     if status is None:

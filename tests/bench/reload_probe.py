@@ -23,7 +23,7 @@ from gevent.subprocess import DEVNULL, Popen
 
 from fsbilling import log
 from fsbilling.config import load
-from fsbilling.daemon import TARIFF_REFRESH_S, Daemon
+from fsbilling.daemon.daemon import TARIFF_REFRESH_S, Daemon
 
 BEAT_S = 0.001
 

@@ -12,8 +12,8 @@ from fsbilling.billing.exact import make_exact
 from fsbilling.billing.settler import MAX_TRIES, Granted
 from fsbilling.calls.cdr import EndSource
 from fsbilling.calls.event import HungUp
+from fsbilling.daemon.post import QUESTIONS
 from fsbilling.errors import Refused, StoreDeclined, StoreError, SwitchError
-from fsbilling.post import QUESTIONS
 from fsbilling.rating.rate import Rate
 from fsbilling.store import accounts, directory, entries
 from fsbilling.store.journal import Journal

@@ -153,7 +153,7 @@ def test_a_daemon_of_which_a_part_broke_stops_and_says_so(site, tmp_path):
         "from gevent import monkey; monkey.patch_all()\n"
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from fsbilling import daemon, service\n"
+        "from fsbilling.daemon import daemon, service\n"
         "from fsbilling.config import load\n"
         "def broken(self): raise RuntimeError('the meter broke')\n"
         "daemon.Daemon._wake_calls = broken\n"

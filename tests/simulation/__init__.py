@@ -4,7 +4,7 @@
     python -m tests.simulation --kind core --seed 123      replay one run, with all that happened
 
 There are two kinds (`kind`). In both, time is virtual, every `fsbilling.billing` use case is wired
-as `fsbilling/daemon.py` does, and one seed is one run:
+as `fsbilling/daemon/` does, and one seed is one run:
 
 - `whole` (`play`): the switch is `fsbilling.sim`, with every word of it; the store is a real
   SQLite in memory. Some 300 calls per CPU second.

@@ -1,4 +1,4 @@
-"""One life of a daemon: the use cases wired and kept going as `fsbilling/daemon.py` does."""
+"""One life of a daemon: the use cases wired and kept going as `fsbilling/daemon/` does."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from fsbilling import daemon as real
-from fsbilling import rounds
 from fsbilling.billing.attempt import NumberPlan
 from fsbilling.billing.authorise import Authoriser
 from fsbilling.billing.meter import Meter
@@ -24,6 +22,8 @@ from fsbilling.clock import US_PER_S as S
 from fsbilling.clock import Clock
 from fsbilling.config import Config
 from fsbilling.credit.throttle import Throttle
+from fsbilling.daemon import daemon as real
+from fsbilling.daemon import rounds
 from fsbilling.errors import FsbillingError, StoreError, SwitchError
 from fsbilling.store.engine import Database
 from fsbilling.switch.channel import Channel

@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 
-from fsbilling.watchdog import STUCK_EXIT, notify
+from fsbilling.daemon.watchdog import STUCK_EXIT, notify
 
 HANGING = """
 from gevent import monkey; monkey.patch_all()

@@ -10,7 +10,7 @@ from gevent import socket
 
 from fsbilling.clock import SystemClock
 from fsbilling.config import Config, Database, Hook, Journal, Log, Metering, Secret, Switch
-from fsbilling.daemon import Daemon
+from fsbilling.daemon.daemon import Daemon
 from fsbilling.errors import FsbillingError
 from fsbilling.sim.demo import office, story
 from fsbilling.sim.esl_server import SimServer

@@ -1,4 +1,4 @@
-"""One life of a daemon's core, wired and kept going as `fsbilling/daemon.py` does."""
+"""One life of a daemon's core, wired and kept going as `fsbilling/daemon/` does."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from contextlib import suppress
 
 import msgspec
 
-from fsbilling import daemon as real
-from fsbilling import rounds
 from fsbilling.billing.attempt import NumberPlan
 from fsbilling.billing.authorise import Authorised, Authoriser
 from fsbilling.billing.meter import Meter
@@ -21,6 +19,8 @@ from fsbilling.billing.watch import CreditWatch
 from fsbilling.calls.event import Event
 from fsbilling.clock import US_PER_S as S
 from fsbilling.credit.throttle import Throttle
+from fsbilling.daemon import daemon as real
+from fsbilling.daemon import rounds
 from fsbilling.errors import FsbillingError, Refused, StoreError, SwitchError
 from fsbilling.numbering.region_table import RegionTable
 from fsbilling.switch.witness import Witness

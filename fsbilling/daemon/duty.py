@@ -15,8 +15,8 @@ import gevent
 import structlog
 from gevent.lock import Semaphore
 
+from fsbilling.daemon.patience import sql_bound
 from fsbilling.errors import StoreError
-from fsbilling.patience import sql_bound
 from fsbilling.store.switch_lock import SwitchLock
 
 log = structlog.get_logger(__name__)

@@ -18,7 +18,6 @@ from gevent.event import Event
 from gevent.pool import Pool
 
 from fsbilling import log as logs
-from fsbilling import status
 from fsbilling.billing.attempt import NumberPlan
 from fsbilling.billing.authorise import Authoriser
 from fsbilling.billing.meter import Meter
@@ -34,13 +33,16 @@ from fsbilling.calls.pace import Pace
 from fsbilling.clock import US_PER_S, Clock, SteadyClock, SystemClock
 from fsbilling.config import Config, Metering, Numbering
 from fsbilling.credit.throttle import Throttle
-from fsbilling.errands import Errand
+from fsbilling.daemon import status
+from fsbilling.daemon.errands import Errand
+from fsbilling.daemon.patience import in_a_thread, sql_bound
+from fsbilling.daemon.post import Post
+from fsbilling.daemon.rounds import Rounds
+from fsbilling.daemon.status import Risked, Status
+from fsbilling.daemon.tables import Tables
+from fsbilling.daemon.watchdog import Watchdog, notify
 from fsbilling.errors import FsbillingError, StoreError
 from fsbilling.numbering.region_table import RegionTable
-from fsbilling.patience import in_a_thread, sql_bound
-from fsbilling.post import Post
-from fsbilling.rounds import Rounds
-from fsbilling.status import Risked, Status
 from fsbilling.store import holds, migrations
 from fsbilling.store.engine import Database
 from fsbilling.store.journal import Journal
@@ -50,8 +52,6 @@ from fsbilling.switch.hook import HookAnswer, HookServer
 from fsbilling.switch.link import Link
 from fsbilling.switch.node import Node
 from fsbilling.switch.witness import Witness
-from fsbilling.tables import Tables
-from fsbilling.watchdog import Watchdog, notify
 
 log = structlog.get_logger(__name__)
 

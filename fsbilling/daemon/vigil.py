@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from fsbilling.doors import Doors
+from fsbilling.daemon.doors import Doors
 from fsbilling.errors import SwitchError
 from fsbilling.switch.link import Link
 

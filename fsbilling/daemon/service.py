@@ -11,7 +11,7 @@ import structlog
 
 from fsbilling import log as logs
 from fsbilling.config import Config
-from fsbilling.daemon import Daemon
+from fsbilling.daemon.daemon import Daemon
 from fsbilling.errors import FsbillingError
 
 log = structlog.get_logger(__name__)

@@ -10,16 +10,16 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from fsbilling.doors import Doors
-from fsbilling.duty import Duty
+from fsbilling.daemon.doors import Doors
+from fsbilling.daemon.duty import Duty
+from fsbilling.daemon.vigil import Vigil
+from fsbilling.daemon.watchdog import notify
 from fsbilling.errors import SwitchError
 from fsbilling.store.switch_lock import SwitchLock
 from fsbilling.switch.connection import COMMAND_TIMEOUT_S
 from fsbilling.switch.hook import HookServer
 from fsbilling.switch.link import Link
 from fsbilling.switch.node import Api
-from fsbilling.vigil import Vigil
-from fsbilling.watchdog import notify
 
 log = structlog.get_logger(__name__)
 

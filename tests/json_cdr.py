@@ -14,6 +14,14 @@ EPOCHS = {
 }
 
 
+def record_legs(world, folder: Path) -> None:
+    """Let the world's switch write each leg that ends."""
+    world.sim.listen(
+        lambda event: write(folder, event.headers | {"Core-UUID": world.sim.core_uuid}),
+        {"CHANNEL_HANGUP_COMPLETE"},
+    )
+
+
 def write(folder: Path, headers: dict[str, str], **changes: str) -> Path:
     """Write the record of a leg by its hang-up event; values encoded as FreeSWITCH does."""
     variables = {

@@ -26,6 +26,7 @@ from fsbilling.billing.telling import tell
 from fsbilling.billing.warning import WarningSound
 from fsbilling.calls import command as do
 from fsbilling.calls import event as on
+from fsbilling.calls.call import CallKey
 from fsbilling.calls.pace import Pace
 from fsbilling.calls.session import Phase, Session, resume, step
 from fsbilling.clock import Clock
@@ -36,9 +37,6 @@ from fsbilling.store.holds import Hold
 from fsbilling.switch.node import Node
 
 log = structlog.get_logger(__name__)
-
-CallKey = tuple[str, str]
-"""A call's key everywhere: the node's name and the paying channel's UUID."""
 
 
 class Meter:
@@ -121,7 +119,7 @@ class Meter:
 
     def adopt(self, session: Session) -> None:
         """Take charge of a call that was just authorised."""
-        self._sessions.setdefault(_key(session), session)
+        self._sessions.setdefault(session.call.key, session)
 
     def begin(self, session: Session) -> None:
         """Take charge of a call that talks already, as its hold says.
@@ -176,7 +174,7 @@ class Meter:
         ringing call gives back has no timer yet.
         """
         for hold in held:
-            key = (hold.call.switch, hold.call.uuid)
+            key = hold.call.key
             session = self._sessions.get(key)
             if session is None:
                 continue
@@ -233,7 +231,7 @@ class Meter:
 
     def _carry_out(self, session: Session, commands: list[do.Command]) -> None:
         """Do what the session asked, and feed what comes of it back, until it asks nothing."""
-        key = _key(session)
+        key = session.call.key
         self._sessions[key] = session
         pending = deque(commands)
         while pending:
@@ -250,7 +248,7 @@ class Meter:
         match command:
             case do.WakeAt(at_us=at_us):
                 skew = self._skews[session.call.switch]
-                if self.alarms.set(_key(session), at_us + skew.ahead_us):
+                if self.alarms.set(session.call.key, at_us + skew.ahead_us):
                     self._on_alarm_set()
             case do.Renew():
                 return self._renew(session)
@@ -259,9 +257,9 @@ class Meter:
             case do.Settle(ending=ending):
                 return self._settle(session, ending)
             case do.Forget():
-                self._sessions.pop(_key(session), None)
-                self._unseen_us.pop(_key(session), None)
-                self.alarms.cancel(_key(session))
+                self._sessions.pop(session.call.key, None)
+                self._unseen_us.pop(session.call.key, None)
+                self.alarms.cancel(session.call.key)
             case do.RecordAnswer(answered_us=answered_us):
                 self._record_answer(session, answered_us)
             case do.Follow(leg_uuid=leg_uuid):
@@ -285,7 +283,7 @@ class Meter:
 
     def _renew(self, session: Session) -> on.Event:
         now_us = self.now_us(session.call.switch)
-        if self._settler.is_out or _key(session) in self._settler.risk:
+        if self._settler.is_out or session.call.key in self._settler.risk:
             # Nobody waits for an SQL that is out; and renewed is what is held there.
             return on.RenewalUnknown(now_us)
         renewed = renew(
@@ -324,7 +322,7 @@ class Meter:
 
     def _last_sign_us(self, session: Session) -> int:
         """While the switch talks to us a hang-up would have been heard: a sign of life."""
-        return self._unseen_us.get(_key(session), self._heard_us[session.call.switch])
+        return self._unseen_us.get(session.call.key, self._heard_us[session.call.switch])
 
     def _settle(self, session: Session, ending: on.HungUp) -> on.Event:
         call = session.call
@@ -355,7 +353,7 @@ class Meter:
         call = session.call
         log.info("answered", call_uuid=call.uuid, account=call.account)
         try:
-            if self._settler.keep_answer(_key(session), answered_us) or self._settler.is_out:
+            if self._settler.keep_answer(session.call.key, answered_us) or self._settler.is_out:
                 return
             with self._db.write() as conn:
                 # No more than this is known: its hang-up may be waiting behind the answer.
@@ -363,7 +361,3 @@ class Meter:
         except StoreError as fault:
             # The switch keeps the stamp as well: recovery asks it (uuid_dump).
             log.error("answer not recorded", call_uuid=call.uuid, fault=str(fault))
-
-
-def _key(session: Session) -> CallKey:
-    return session.call.switch, session.call.uuid

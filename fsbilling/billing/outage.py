@@ -21,7 +21,7 @@ from fsbilling.billing.risk import Risk
 from fsbilling.billing.settler import Settler
 from fsbilling.billing.tariff_book import TariffBook, terms_of
 from fsbilling.billing.trust import UNAVAILABLE, Trust
-from fsbilling.calls.call import SERVICE_400, Call
+from fsbilling.calls.call import SERVICE_400, Call, CallKey
 from fsbilling.calls.parties import parties
 from fsbilling.calls.session import Session
 from fsbilling.clock import Clock, local_month
@@ -64,7 +64,7 @@ class Outage:
         clock: Clock,
         call_of: Callable[[Attempt, str, str], Call],
         session_of: Callable[[Hold], Session],
-        standing: Callable[[tuple[str, str]], Session | None],
+        standing: Callable[[CallKey], Session | None],
         gate: Callable[[], Refused | None] = lambda: None,
     ) -> None:
         self.trust = Trust()

@@ -10,10 +10,11 @@ import structlog
 from fsbilling.billing.attempt import Attempt, NumberPlan, read_attempt
 from fsbilling.billing.authorise import OTHER_REFUSAL_CAUSE, Authorised, Authoriser, refusal_cause
 from fsbilling.billing.ending import read_ending
-from fsbilling.billing.meter import CallKey, Meter
+from fsbilling.billing.meter import Meter
 from fsbilling.billing.outage import Outage
 from fsbilling.billing.trust import UNAVAILABLE
 from fsbilling.billing.unrecorded import Unrecorded
+from fsbilling.calls.call import CallKey
 from fsbilling.calls.cdr import EndSource, HungUpBy
 from fsbilling.calls.event import Answered, HungUp
 from fsbilling.calls.session import Session
@@ -97,7 +98,7 @@ class Reception:
         self._meter.adopt(msgspec.structs.replace(session, self_armed=self_armed))
         if attempt.talks_since_us:
             # Its hold is older than its answer, which nobody heard.
-            key = session.call.switch, session.call.uuid
+            key = session.call.key
             self._meter.post(key, Answered(channel.answered_us))
 
     def _authorise(self, attempt: Attempt, *, may_risk: bool = False) -> Authorised | Refused:

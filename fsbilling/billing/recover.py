@@ -13,7 +13,8 @@ import msgspec
 import structlog
 
 from fsbilling.billing.ending import read_ending
-from fsbilling.billing.meter import CallKey, Meter
+from fsbilling.billing.meter import Meter
+from fsbilling.calls.call import CallKey
 from fsbilling.calls.cdr import EndSource
 from fsbilling.calls.event import HungUp, Settled
 from fsbilling.calls.session import Phase
@@ -96,7 +97,7 @@ class Recovery:
 
     def _as_metered(self, hold: Hold) -> Hold:
         """Give the hold with the leg that the meter follows: SQL may have failed to note it."""
-        session = self._meter.session((hold.call.switch, hold.call.uuid))
+        session = self._meter.session(hold.call.key)
         return msgspec.structs.replace(hold, leg_uuid=session.leg_uuid) if session else hold
 
     def _look_at_unheld(self, switch: str, node: Node, unheld: frozenset[str]) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-Key = tuple[str, str]
-"""The node's name and the paying channel's UUID."""
+from fsbilling.calls.call import CallKey
 
 
 class Risk:
@@ -21,20 +20,20 @@ class Risk:
         self.by_account: Counter[str] = Counter()
         self.live_calls: Counter[str] = Counter()
         self.changes = 0
-        self._grants: dict[Key, tuple[str, int]] = {}
-        self._over: set[Key] = set()
+        self._grants: dict[CallKey, tuple[str, int]] = {}
+        self._over: set[CallKey] = set()
 
-    def __contains__(self, key: Key) -> bool:
+    def __contains__(self, key: CallKey) -> bool:
         """Tell whether this call has no hold in SQL yet."""
         return key in self._grants
 
-    def put(self, key: Key, account: str, micros: int) -> None:
+    def put(self, key: CallKey, account: str, micros: int) -> None:
         """Count what a call may cost."""
         self._grants[key] = (account, micros)
         self.by_account[account] += micros
         self.live_calls[account] += 1
 
-    def lower(self, key: Key, micros: int) -> None:
+    def lower(self, key: CallKey, micros: int) -> None:
         """Count what it did cost: it is over, and waits in the journal."""
         if key not in self._grants or key in self._over:
             return
@@ -44,7 +43,7 @@ class Risk:
         self.by_account[account] += micros - before_micros
         self.live_calls[account] -= 1
 
-    def drop(self, key: Key) -> None:
+    def drop(self, key: CallKey) -> None:
         """Forget a call whose hold is in SQL now, or whose grant will never be."""
         if key not in self._grants:
             return

@@ -10,6 +10,7 @@ from fsbilling.billing.granted import place
 from fsbilling.billing.risk import Risk
 from fsbilling.billing.settle import settle, write_down
 from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.calls.call import CallKey
 from fsbilling.calls.cdr import Cdr, EndSource
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
@@ -97,7 +98,7 @@ class Settler:
         log.warning("settling into the journal", call_uuid=session.call.uuid)
         cdr = settled_cdr(session, ending)
         journal.append(msgspec.json.encode(Finished(cdr, now_us)))
-        self.risk.lower((cdr.switch, cdr.uuid), cdr.charge_micros)
+        self.risk.lower(session.call.key, cdr.charge_micros)
         return cdr
 
     def keep_grant(self, hold: Hold) -> Refused | None:
@@ -105,7 +106,7 @@ class Settler:
 
         Refused: `journal_full`, also when there is no journal, or its disk fails.
         """
-        key = (hold.call.switch, hold.call.uuid)
+        key = hold.call.key
         if self._journal is None:
             return JOURNAL_FULL
         self.risk.put(key, hold.call.account, hold.amount_micros)
@@ -117,7 +118,7 @@ class Settler:
             return JOURNAL_FULL
         return None
 
-    def keep_answer(self, key: tuple[str, str], answered_us: int) -> bool:
+    def keep_answer(self, key: CallKey, answered_us: int) -> bool:
         """Put on disk when a call with something at risk was answered; False for any other."""
         if self._journal is None or key not in self.risk:
             return False
@@ -162,7 +163,7 @@ class Settler:
             case Granted(hold=hold):
                 call = hold.call
                 placed = place(self._db, hold)
-                self.risk.drop((call.switch, call.uuid))
+                self.risk.drop(call.key)
                 log.info("granted in an outage", call_uuid=call.uuid, held=placed)
             case Talking(switch=switch, uuid=uuid, answered_us=answered_us):
                 with self._db.write() as conn:
@@ -193,5 +194,5 @@ class Settler:
         self._tries = 0
         log.error("journal record declined, set aside", fault=str(fault))
         if isinstance(kept, Granted):
-            self.risk.drop((kept.hold.call.switch, kept.hold.call.uuid))
+            self.risk.drop(kept.hold.call.key)
         journal.set_aside()

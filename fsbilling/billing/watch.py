@@ -8,6 +8,7 @@ a top-up reach a call on whichever daemon it lives, with nothing between the dae
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TypeVar
 
 from fsbilling.billing.left import Left
@@ -93,7 +94,7 @@ class CreditWatch:
 
     def _tell(self, session: Session, standing: Standing, left: Left) -> bool:
         """Let a call know when it should do something; False when it is busy: tell it later."""
-        key = session.call.switch, session.call.uuid
+        key = session.call.key
         if self._meter.is_busy(key):
             return False
         event = Suspended() if standing.suspended else self._news(session, standing, left)
@@ -133,13 +134,15 @@ def _may_matter(session: Session, standing: Standing) -> bool:
 
 
 def _outlook(session: Session, standing: Standing, left: Left, now_us: int) -> Grant:
-    rings = session.phase is Phase.RINGING
-    talked_us = 0 if rings else max(now_us - session.answered_us, 0)
-    look = outlook_of_ringing if rings else outlook
+    look: Callable[..., Grant] = outlook_of_ringing
+    answered_us = now_us
+    if session.phase is not Phase.RINGING:
+        answered_us = session.answered_us
+        talked_us = max(now_us - answered_us, 0)
+        look = partial(outlook, talked_s=-(-talked_us // US_PER_S))
     return look(
         session.terms,
-        answered_us=now_us if rings else session.answered_us,
-        talked_s=-(-talked_us // US_PER_S),
+        answered_us=answered_us,
         granted_s=session.granted_s,
         held_micros=session.held_micros,
         free_micros=left.free_micros(session, standing),

@@ -11,6 +11,9 @@ SERVICE_400 = "400"
 OUTBOUND = "outbound"
 SERVICES = (SERVICE_400, OUTBOUND)
 
+CallKey = tuple[str, str]
+"""A call's key everywhere: the node's name and the paying channel's UUID."""
+
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call that somebody pays for.
@@ -54,3 +57,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     month: str = ""
     used_s: int = 0
     used_calls: int = 0
+
+    @property
+    def key(self) -> CallKey:
+        """What names the call everywhere."""
+        return self.switch, self.uuid

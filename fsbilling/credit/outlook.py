@@ -65,7 +65,6 @@ def outlook_of_ringing(
     terms: Terms,
     *,
     answered_us: int,
-    talked_s: int,
     granted_s: int,
     held_micros: int,
     free_micros: int,
@@ -79,7 +78,6 @@ def outlook_of_ringing(
     It gives back what it holds beyond the first hold of a call that began now in its place, when
     that is half of it or the least there is.
     """
-    del talked_s
     first = first_grant(
         terms,
         now_us=answered_us,

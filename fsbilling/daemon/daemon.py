@@ -41,7 +41,7 @@ from fsbilling.daemon.rounds import Rounds
 from fsbilling.daemon.status import Risked, Status
 from fsbilling.daemon.tables import Tables
 from fsbilling.daemon.watchdog import Watchdog, notify
-from fsbilling.errors import FsbillingError, StoreError
+from fsbilling.errors import FsbillingError, Refused, StoreError
 from fsbilling.numbering.region_table import RegionTable
 from fsbilling.store import holds, migrations
 from fsbilling.store.engine import Database
@@ -103,70 +103,13 @@ class Daemon:
         self._greenlets = Pool()
         self._unrecorded = Unrecorded(self.db)
         self._fault: BaseException | None = None
-        pace = pace_of(config.metering)
-        self.meter = Meter(
-            self.db,
-            self._tables.book,
-            self._nodes,
-            clock=self._clock,
-            pace=pace,
-            slice_s=config.metering.slice_s,
-            warning=WarningSound(config.metering.warn_sound),
-            spawn=self._workers.spawn,
-            on_alarm_set=self._alarm_set.set,
-            settler=self._settler,
-        )
+        self.meter = self._new_meter()
         self._watch = CreditWatch(self.db, self.meter, breathe=lambda: gevent.sleep(0))
-        self._authoriser = Authoriser(
-            self.db,
-            self._tables.book,
-            clock=clock or SystemClock(),
-            pace=pace,
-            first_slice_s=config.metering.first_slice_s,
-            gate=lambda: self._settler.objection(self.meter.live_calls),
-        )
-        self._outage = Outage(
-            self.db,
-            self._tables.book,
-            self._settler,
-            clock=clock or SystemClock(),
-            call_of=self._authoriser.call_of,
-            session_of=lambda hold: session_of(hold, pace_of(self.config.metering)),
-            standing=self.meter.session,
-            gate=lambda: self._settler.objection(self.meter.live_calls),
-        )
+        self._authoriser = self._new_authoriser(clock or SystemClock())
+        self._outage = self._new_outage(clock or SystemClock())
         self._status_path = status.status_path(self._journal.path)
-        self._reception = Reception(
-            self._authoriser,
-            self._outage,
-            self.meter,
-            self._nodes,
-            plan=plan_of(config.numbering),
-            node_of_core=self._node_of_core,
-            throttle=Throttle(config.hook.max_cps, self._clock.now_us),
-            unrecorded=self._unrecorded,
-            on_doubt=self._look_soon,
-        )
-        recovery = Recovery(
-            self.db,
-            self.meter,
-            self._nodes,
-            witnesses={
-                switch.name: Witness(Path(switch.json_cdr_dir))
-                for switch in config.switches
-                if switch.json_cdr_dir
-            },
-            clock=self._clock,
-            on_unheld=self._reception.on_unheld,
-        )
-        self._rounds = Rounds(
-            self._links,
-            self._nodes,
-            recovery,
-            self.meter,
-            pause_s=lambda: self.config.metering.poll_s,
-            on_fault=self._on_fault,
-        )
+        self._reception = self._new_reception()
+        self._rounds = self._new_rounds()
 
     @property
     def is_linked(self) -> bool:
@@ -239,6 +182,83 @@ class Daemon:
         self._authoriser.adjust(pace, metering.first_slice_s)
         self.meter.adjust(pace, metering.slice_s, WarningSound(metering.warn_sound))
         self.config = config
+
+    def _new_meter(self) -> Meter:
+        metering = self.config.metering
+        return Meter(
+            self.db,
+            self._tables.book,
+            self._nodes,
+            clock=self._clock,
+            pace=pace_of(metering),
+            slice_s=metering.slice_s,
+            warning=WarningSound(metering.warn_sound),
+            spawn=self._workers.spawn,
+            on_alarm_set=self._alarm_set.set,
+            settler=self._settler,
+        )
+
+    def _new_authoriser(self, clock: Clock) -> Authoriser:
+        metering = self.config.metering
+        return Authoriser(
+            self.db,
+            self._tables.book,
+            clock=clock,
+            pace=pace_of(metering),
+            first_slice_s=metering.first_slice_s,
+            gate=self._gate,
+        )
+
+    def _new_outage(self, clock: Clock) -> Outage:
+        return Outage(
+            self.db,
+            self._tables.book,
+            self._settler,
+            clock=clock,
+            call_of=self._authoriser.call_of,
+            session_of=lambda hold: session_of(hold, pace_of(self.config.metering)),
+            standing=self.meter.session,
+            gate=self._gate,
+        )
+
+    def _new_reception(self) -> Reception:
+        return Reception(
+            self._authoriser,
+            self._outage,
+            self.meter,
+            self._nodes,
+            plan=plan_of(self.config.numbering),
+            node_of_core=self._node_of_core,
+            throttle=Throttle(self.config.hook.max_cps, self._clock.now_us),
+            unrecorded=self._unrecorded,
+            on_doubt=self._look_soon,
+        )
+
+    def _new_rounds(self) -> Rounds:
+        recovery = Recovery(
+            self.db,
+            self.meter,
+            self._nodes,
+            witnesses={
+                switch.name: Witness(Path(switch.json_cdr_dir))
+                for switch in self.config.switches
+                if switch.json_cdr_dir
+            },
+            clock=self._clock,
+            on_unheld=self._reception.on_unheld,
+        )
+        return Rounds(
+            self._links,
+            self._nodes,
+            recovery,
+            self.meter,
+            pause_s=lambda: self.config.metering.poll_s,
+            on_fault=self._on_fault,
+        )
+
+    def _gate(self) -> Refused | None:
+        """Say why no call may start now: the journal could not take it."""
+        return self._settler.objection(self.meter.live_calls)
 
     def _keep(self, part: Callable[[], None]) -> None:
         """Start what must go on as long as the daemon does."""

@@ -19,7 +19,7 @@ class Errand(msgspec.Struct, frozen=True):
     Attributes:
         every_s: The pause before each time.
         run: What is done; FsbillingError puts it off until the next time.
-        undone: What the log says then.
+        undone: What the log says the first time that this happens in a row.
     """
 
     every_s: float
@@ -28,9 +28,18 @@ class Errand(msgspec.Struct, frozen=True):
 
     def keep(self) -> None:
         """Do it again and again; never returns."""
+        is_done = True
         while True:
             gevent.sleep(self.every_s)
-            try:
-                self.run()
-            except FsbillingError as fault:
-                log.warning(self.undone, fault=str(fault))
+            was_done, is_done = is_done, self._try(is_said=not is_done)
+            if is_done and not was_done:
+                log.info("done again", after=self.undone)
+
+    def _try(self, *, is_said: bool) -> bool:
+        try:
+            self.run()
+        except FsbillingError as fault:
+            # An outage of an hour is one line, not ten thousand.
+            (log.debug if is_said else log.warning)(self.undone, fault=str(fault))
+            return False
+        return True

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import suppress
 
 import pytest
+from outages import world_with_journal
 from sqlalchemy import text
 from world import CENT_A_SECOND, SWITCH, S, World
 
@@ -19,10 +20,7 @@ from fsbilling.store.journal import Journal
 
 @pytest.fixture
 def world(db, tmp_path):
-    world = World(db)
-    world.journal = Journal(tmp_path / "journal", max_bytes=1_000_000)
-    world.open_for_business(credit="10.00")
-    return world
+    return world_with_journal(db, tmp_path)
 
 
 def charges(world):

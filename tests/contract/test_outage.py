@@ -1,43 +1,16 @@
 """While SQL is out: refuse, or let calls through up to a stated amount and settle them later."""
 
-import msgspec
 import pytest
-from world import SWITCH, S, World
+from outages import YUAN, trust, with_sql_again, without_sql, world_with_journal
+from world import SWITCH, S
 
-from fsbilling.errors import Refused
 from fsbilling.store import accounts, directory
 from fsbilling.store.journal import Journal
-from fsbilling.store.limits import set_limits
-
-YUAN = 1_000_000
 
 
 @pytest.fixture
 def world(db, tmp_path):
-    world = World(db)
-    world.journal = Journal(tmp_path / "journal", max_bytes=1_000_000)
-    world.open_for_business(credit="10.00")
-    return world
-
-
-def trust(world, micros, code="acme"):
-    with world.db.write() as conn:
-        limits = accounts.find(conn, code).limits
-        limits = msgspec.structs.replace(limits, outage_limit_micros=micros)
-        assert not isinstance(set_limits(conn, code, limits, at_us=world.clock.now_us()), Refused)
-    world.daemon.book.make_ready(world.clock.now_us())
-    world.daemon.outage.read_trust()
-
-
-def without_sql(world):
-    world.sql.is_open = False
-    world.daemon.outage.probe()
-
-
-def with_sql_again(world):
-    world.sql.is_open = True
-    world.daemon.outage.probe()
-    return world.daemon.settler.play()
+    return world_with_journal(db, tmp_path)
 
 
 def test_without_an_outage_limit_calls_are_refused_while_sql_is_out(world):

@@ -4,9 +4,9 @@ import json
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import msgspec
 import pytest
-from world import SWITCH, S, World
+from outages import YUAN, trust, with_sql_again, without_sql, world_with_journal
+from world import SWITCH, S
 
 from fsbilling.billing.exact import make_exact
 from fsbilling.billing.settler import MAX_TRIES, Granted
@@ -17,45 +17,20 @@ from fsbilling.errors import Refused, StoreDeclined, StoreError, SwitchError
 from fsbilling.rating.rate import Rate
 from fsbilling.store import accounts, directory, entries
 from fsbilling.store.journal import Journal
-from fsbilling.store.limits import set_limits
 from fsbilling.switch.channel import Channel
 
-YUAN = 1_000_000
 POOR = {"variables": {"sip_auth_username": "2002", "sip_authorized": "true"}}
 
 
 @pytest.fixture
 def world(db, tmp_path):
-    world = World(db)
-    world.journal = Journal(tmp_path / "journal", max_bytes=1_000_000)
-    world.open_for_business(credit="10.00")
-    return world
+    return world_with_journal(db, tmp_path)
 
 
 def add_poor(world):
     with world.db.write() as conn:
         world.add_account(conn, "poor", "0")
         assert directory.add_line(conn, "user", "2002", "poor") is None
-
-
-def trust(world, micros, code="acme", **more):
-    with world.db.write() as conn:
-        limits = accounts.find(conn, code).limits
-        limits = msgspec.structs.replace(limits, outage_limit_micros=micros, **more)
-        assert not isinstance(set_limits(conn, code, limits, at_us=world.clock.now_us()), Refused)
-    world.daemon.book.make_ready(world.clock.now_us())
-    world.daemon.outage.read_trust()
-
-
-def without_sql(world):
-    world.sql.is_open = False
-    world.daemon.outage.probe()
-
-
-def with_sql_again(world):
-    world.sql.is_open = True
-    world.daemon.outage.probe()
-    return world.daemon.settler.play()
 
 
 def restart(world):

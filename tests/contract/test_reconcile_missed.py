@@ -36,10 +36,7 @@ def folder(tmp_path):
 def world(db, folder):
     """A switch that writes what mod_json_cdr would."""
     world = World(db)
-    world.sim.listen(
-        lambda event: json_cdr.write(folder, event.headers | {"Core-UUID": world.sim.core_uuid}),
-        {"CHANNEL_HANGUP_COMPLETE"},
-    )
+    json_cdr.record_legs(world, folder)
     world.open_for_business(credit="10.00")
     return world
 

@@ -9,7 +9,7 @@ from fsbilling.daemon.watchdog import STUCK_EXIT, notify
 HANGING = """
 from gevent import monkey; monkey.patch_all()
 import gevent
-from fsbilling import watchdog
+from fsbilling.daemon import watchdog
 watchdog.CHECK_S = 0.05
 watchdog.BEAT_S = 0.01
 dog = watchdog.Watchdog()

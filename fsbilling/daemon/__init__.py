@@ -1,0 +1,1 @@
+"""The daemon as a process: its parts wired together, its post at the switches, its errands."""

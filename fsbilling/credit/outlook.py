@@ -45,9 +45,8 @@ def outlook(
     kept_s = granted_s
     if live_calls > 1 and granted_s > talked_s + 2 * KEPT_S + share_s // 2:
         fair_s = talked_s + KEPT_S + share_s // SHARE_PARTS
-        # Only the package's seconds that are kept: all of them would cover the whole hold.
-        taken_s = price(terms, answered_us, fair_s * US_PER_S, included_s).included_s
-        kept_s = covered_s(terms, answered_us, fair_s, granted_s, taken_s)
+        fair = price(terms, answered_us, fair_s * US_PER_S, included_s)
+        kept_s = covered_s(terms, answered_us, fair, granted_s)
     kept_s = min(kept_s, longest_s)
     reserve_s = min(share_s, max(longest_s - granted_s, 0))
     if kept_s >= granted_s:

@@ -79,27 +79,26 @@ def next_grant(
         limit_s = min(limit_s, longest_s)
     free_micros, calls = max(free_micros, 0), max(live_calls, 1)
     package_s = included_s + included_free_s
-    budget_micros = held_micros + free_micros
-    reachable_s = affordable_s(terms, answered_us, budget_micros, limit_s, package_s)
-    if reachable_s <= granted_s:
-        return Grant(granted_s, held_micros, included_s, 0)
     share_micros = held_micros + free_micros // calls
     share_of_package_s = included_s + included_free_s // calls
     end_s = affordable_s(terms, answered_us, share_micros, limit_s, share_of_package_s)
     share_s = max(end_s - granted_s, 0)
     wanted_s = granted_s + min(_part(share_s, is_first=not granted_s), slice_s)
-    wanted_s = min(wanted_s, reachable_s)
-    # Only the package's seconds that are wanted: all of it would cover the most, and cost nothing.
-    taken_s = price(terms, answered_us, wanted_s * US_PER_S, package_s).included_s
-    paid_s = covered_s(terms, answered_us, wanted_s, limit_s, taken_s)
+    if wanted_s > end_s:
+        budget_micros = held_micros + free_micros
+        reachable_s = affordable_s(terms, answered_us, budget_micros, limit_s, package_s)
+        wanted_s = min(wanted_s, reachable_s)
+        if wanted_s <= granted_s:
+            return Grant(granted_s, held_micros, included_s, 0)
+    wanted = price(terms, answered_us, wanted_s * US_PER_S, package_s)
+    paid_s = covered_s(terms, answered_us, wanted, limit_s)
     if paid_s == limit_s:
         # Nothing more to pay, however long: free, or at the maximum charge. Keep the net short.
         paid_s = wanted_s
-    charge = price(terms, answered_us, paid_s * US_PER_S, taken_s)
     return Grant(
         granted_s=paid_s,
-        held_micros=charge.amount_micros,
-        included_s=taken_s,
+        held_micros=wanted.amount_micros,
+        included_s=wanted.included_s,
         reserve_s=max(granted_s + share_s - paid_s, 0),
     )
 

@@ -15,6 +15,12 @@ KEPT_S = 2
 """A hold is never shortened to end sooner: the switch needs the time to take its timer back."""
 
 
+def is_far_ahead(*, granted_s: int, talked_s: int, live_calls: int, longest_s: int | None) -> bool:
+    """Tell whether a call that talks may hold too much: if not, an outlook asks nothing back."""
+    is_beyond = longest_s is not None and granted_s > longest_s
+    return is_beyond or (live_calls > 1 and granted_s > talked_s + 2 * KEPT_S)
+
+
 def outlook(
     terms: Terms,
     *,
@@ -75,8 +81,10 @@ def outlook_of_ringing(
     """The same for a call that rings, and could be answered now: `answered_us`.
 
     It gives back what it holds beyond the first hold of a call that began now in its place, when
-    that is half of it or the least there is.
+    that is half of it or the least there is; the least it keeps.
     """
+    if granted_s <= FIRST_S:
+        return Grant(granted_s, held_micros, included_s, 0)
     first = first_grant(
         terms,
         now_us=answered_us,

@@ -100,13 +100,17 @@ def covered_s(terms: Terms, answered_us: int, paid: Charge, limit_s: int) -> int
 
 def _billed_s(rate: Rate, talked_s: int) -> int:
     first_s = rate.first_increment_s
+    if talked_s <= first_s:
+        return first_s
     steps = -((first_s - talked_s) // rate.next_increment_s)
-    return first_s + max(steps, 0) * rate.next_increment_s
+    return first_s + steps * rate.next_increment_s
 
 
 def _free_s(rate: Rate, billed_s: int, included_s: int) -> int:
     """Give how many of the first billed seconds a package pays for."""
-    return min(max(included_s, 0), billed_s) if rate.in_package else 0
+    if included_s <= 0 or not rate.in_package:
+        return 0
+    return min(included_s, billed_s)
 
 
 def _bounded(terms: Terms, rate: Rate, asked: int, parts: list[Part], *, paid: bool) -> int:

@@ -88,6 +88,7 @@ def outlook_of_ringing(
     first = first_grant(
         terms,
         now_us=answered_us,
+        since_us=answered_us,
         free_micros=max(free_micros, 0) + held_micros,
         live_calls=live_calls,
         slice_s=granted_s,

@@ -113,6 +113,7 @@ def first_grant(
     terms: Terms,
     *,
     now_us: int,
+    since_us: int,
     free_micros: int,
     live_calls: int,
     slice_s: int,
@@ -122,7 +123,9 @@ def first_grant(
     """Decide what a call that starts to ring at `now_us` gets, whenever it is answered.
 
     A call that rings across the edge of a band talks at another price. Where that may happen,
-    the hold pays for the granted seconds at the dearest price that can come to them.
+    the hold pays for the granted seconds at the dearest price that can come to them. `since_us`
+    is a moment of the switch's time before which it was not answered: `now_us` may be ahead of
+    the switch's clock, by up to `RING_S`.
     """
 
     def granted(by: Terms) -> Grant:
@@ -139,7 +142,8 @@ def first_grant(
         )
 
     grant = granted(terms)
-    dearest = _dearest(terms, now_us, RING_S + grant.granted_s)
+    from_us = max(min(since_us, now_us), now_us - RING_S * US_PER_S)
+    dearest = _dearest(terms, from_us, now_us + (RING_S + grant.granted_s) * US_PER_S)
     if not dearest:
         return grant
     grants = [granted(each) for each in dearest]
@@ -176,18 +180,17 @@ def can_start(
     return with_credit_s > without_s or without_s == HORIZON_S
 
 
-def _dearest(terms: Terms, now_us: int, window_s: int) -> list[Terms]:
-    """Give terms that nothing in the window is dearer than; none when no edge lies in it.
+def _dearest(terms: Terms, from_us: int, to_us: int) -> list[Terms]:
+    """Give terms that nothing from then to then is dearer than; none when no edge lies there.
 
     One for each row that may be in force at the answer, as its fees and increments hold for the
     whole call, with the highest price of time of any row that may follow.
     """
-    end_us = now_us + window_s * US_PER_S
     edges_us = (at_s * US_PER_S for at_s, _ in terms.edges)
-    within_us = [at_us for at_us in edges_us if now_us < at_us <= end_us]
+    within_us = [at_us for at_us in edges_us if from_us < at_us <= to_us]
     if not within_us:
         return []
-    starts = [terms.start_rate(at_us) for at_us in (now_us, *within_us)]
+    starts = [terms.start_rate(at_us) for at_us in (from_us, *within_us)]
     bands = {rate.band for rate in starts}
     rows = (terms.rate, *terms.others)
     hour_micros = max(row.hour_micros for row in rows if row.band in bands)

@@ -48,10 +48,11 @@ class Hub:
                     due_us, machine = own_us, each
             if due_us > until_us:
                 break
-            self.now_us = max(self.now_us, due_us)
             if machine is None:
+                self.now_us = due_us
                 heappop(heap)[2]()
             else:
+                self.now_us = max(self.now_us, due_us)
                 machine.advance_to(self.now_us)
             if self.unhandled is not None:
                 raise self.unhandled

@@ -12,13 +12,16 @@ from fsbilling.store import accounts
 def outlooks(monkeypatch):
     """Each call that the watch has looked at, by what it was granted."""
     seen = []
-    for name in ("outlook", "outlook_of_ringing"):
 
-        def look(*args, real=getattr(watch, name), **kwargs):
+    def noted(look):
+        def note(*args, **kwargs):
             seen.append(kwargs["granted_s"])
-            return real(*args, **kwargs)
+            return look(*args, **kwargs)
 
-        monkeypatch.setattr(watch, name, look)
+        return note
+
+    monkeypatch.setattr(watch, "outlook", noted(watch.outlook))
+    monkeypatch.setattr(watch, "outlook_of_ringing", noted(watch.outlook_of_ringing))
     return seen
 
 

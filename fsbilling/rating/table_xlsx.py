@@ -51,8 +51,10 @@ def _first_sheet(data: bytes) -> calamine.CalamineSheet:
 
 
 def _rows(sheet: calamine.CalamineSheet) -> Iterator[tuple[int, list[str]]]:
+    if sheet.start is None:
+        return
     # The library gives the empty lines before the first cell, but not the empty columns.
-    missing = [""] * (sheet.start[1] if sheet.start else 0)
+    missing = [""] * sheet.start[1]
     for line, cells in enumerate(sheet.iter_rows(), start=1):
         texts = missing + [_text(cell) for cell in cells]
         # A sheet stores no empty cells at a row's end.

@@ -62,8 +62,7 @@ def sound_workbook(data: bytes) -> bytes:
     except UnsoundWorkbook:
         raise
     except _UNREADABLE as fault:
-        reason = str(fault).partition("\n")[0]
-        raise UnsoundWorkbook(f"not a workbook that can be read: {reason}") from None
+        raise UnsoundWorkbook(f"not a workbook that can be read: {fault}") from None
     return packed.getvalue()
 
 
@@ -83,7 +82,7 @@ class _Cells:
     def __init__(self) -> None:
         self._line = 0
         self._column = 0
-        self._columns = 0
+        self._columns = 1
 
     def look_through(self, part: bytes) -> None:
         """Raise UnsoundWorkbook, or ExpatError for what is not well-formed."""

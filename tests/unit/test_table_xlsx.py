@@ -248,6 +248,7 @@ def test_an_empty_line_far_down_is_refused_as_well(monkeypatch):
     ("rows", "line", "column"),
     [
         (f"<row>{cell('AB3')}</row>", 3, 28),
+        (f"<row>{cell('X3')}</row>", 3, 24),
         (f"<row>{'<c/>' * 19}{cell('A3')}</row>", 3, 19),
         (f"<row>{'<c/>' * 9}{cell('J3')}{'<c/>' * 9}</row>", 3, 19),
         (f'<row><c r="Z3"/></row><row>{cell("A4")}</row>', 3, 26),
@@ -262,6 +263,40 @@ def test_cells_too_far_apart_are_refused(monkeypatch, rows, line, column):
     [told] = faults(with_rows(rows))
     assert told.startswith("file: a sheet's cells span at most 54, lines times columns: ")
     assert told.endswith(f"line {line} and column {column} are too far apart")
+
+
+@pytest.mark.parametrize(
+    ("part", "lines", "cells"),
+    [
+        ("<row><c/></row>", 1, 1),
+        ('<row/><row r="7"><c/></row>', 7, 7),
+        ("<row/>" * 4, 4, 4),
+        ('<row><c r="B1"/><c/></row>', 1, 3),
+        ('<row><c/><c/></row><row r="3"><c/></row>', 3, 6),
+        ('<c r="5"/>', 5, 5),
+    ],
+)
+def test_the_bounds_are_met_exactly(monkeypatch, part, lines, cells):
+    """Also by what no spreadsheet writes: rows and cells that do not say where they are."""
+
+    def is_sound():
+        data = io.BytesIO()
+        with zipfile.ZipFile(data, "w") as packed:
+            packed.writestr(SHEET, f"<sheetData>{part}</sheetData>")
+        try:
+            workbook_parts.sound_workbook(data.getvalue())
+        except workbook_parts.UnsoundWorkbook:
+            return False
+        return True
+
+    for few_lines, few_cells in ((0, 0), (1, 0), (0, 1)):
+        monkeypatch.setattr(workbook_parts, "MAX_LINES", lines - few_lines)
+        monkeypatch.setattr(workbook_parts, "MAX_CELLS", cells - few_cells)
+        assert is_sound() == (few_lines == few_cells)
+
+
+def test_an_empty_sheet_is_an_empty_table():
+    assert faults(workbook()) == faults(b"")
 
 
 def test_the_far_corner_of_a_sheet_does_not_end_the_process():

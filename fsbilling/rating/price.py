@@ -71,12 +71,14 @@ def affordable_s(
     grace or included; a negative credit affords nothing. A call that has reached its maximum
     charge may go on to the limit.
     """
-    if credit_micros < 0 or limit_s <= 0:
+    if credit_micros < 0:
         return 0
+    limit_s = max(limit_s, 0)
     rate = terms.start_rate(answered_us)
     bound = _bound(terms, credit_micros)
-    is_capped_within = 0 < rate.max_charge_micros * S_PER_H < bound
-    if is_capped_within or limit_s < rate.grace_s:
+    if rate.max_charge_micros and rate.max_charge_micros * S_PER_H < bound:
+        return limit_s
+    if limit_s < rate.grace_s:
         return limit_s
     end_s = _billed_s(rate, limit_s)
     billed_s = _billed_within_s(terms, answered_us, bound, end_s, included_s)
@@ -100,17 +102,13 @@ def covered_s(terms: Terms, answered_us: int, paid: Charge, limit_s: int) -> int
 
 def _billed_s(rate: Rate, talked_s: int) -> int:
     first_s = rate.first_increment_s
-    if talked_s <= first_s:
-        return first_s
     steps = -((first_s - talked_s) // rate.next_increment_s)
-    return first_s + steps * rate.next_increment_s
+    return first_s + max(steps, 0) * rate.next_increment_s
 
 
 def _free_s(rate: Rate, billed_s: int, included_s: int) -> int:
     """Give how many of the first billed seconds a package pays for."""
-    if included_s <= 0 or not rate.in_package:
-        return 0
-    return min(included_s, billed_s)
+    return min(max(included_s, 0), billed_s) if rate.in_package else 0
 
 
 def _bounded(terms: Terms, rate: Rate, asked: int, parts: list[Part], *, paid: bool) -> int:

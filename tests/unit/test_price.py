@@ -202,6 +202,7 @@ def test_without_credit_the_grace_remains():
     assert affordable_s(terms(grace_s=6), ANSWERED_US, 0, HOUR_S) == 5
     assert affordable_s(terms(grace_s=6), ANSWERED_US, 2_500, HOUR_S) == 5
     assert affordable_s(terms(grace_s=6), ANSWERED_US, 0, 3) == 3
+    assert affordable_s(terms(grace_s=6), ANSWERED_US, 0, 6) == 5
 
 
 @pytest.mark.parametrize("fields", [{}, {"grace_s": 6}, {"price_per_min": 0}])
@@ -225,6 +226,14 @@ def test_credit_is_compared_with_the_rounded_charge():
     assert affordable_s(rough, ANSWERED_US, 159_999, HOUR_S) == 61
     assert affordable_s(rough, ANSWERED_US, 160_000, HOUR_S) == 65
     assert affordable_s(rough, ANSWERED_US, 9_999, HOUR_S) == 1
+
+
+def test_a_maximum_that_rounds_up_beyond_the_credit_is_not_reached():
+    rate = Rate(rate_micros_per_min=150_000, max_charge_micros=5_000)
+    capped = Terms(tariff="std", version=1, rate=rate, precision_micros=10_000)
+    # 2 s ask the maximum, and half of the precision rounds up.
+    assert affordable_s(capped, ANSWERED_US, 9_999, HOUR_S) == 1
+    assert affordable_s(capped, ANSWERED_US, 10_000, HOUR_S) == HOUR_S
 
 
 @pytest.mark.parametrize(

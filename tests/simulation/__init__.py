@@ -9,7 +9,8 @@ as `fsbilling/daemon/` does, and one seed is one run:
 - `whole` (`play`): the switch is `fsbilling.sim`, with every word of it; the store is a real
   SQLite in memory. Some 300 calls per CPU second.
 - `core` (`core.play`): a store in memory (`memory`), held equal to SQL by a contract test, and a
-  switch without words. Tariffs have bands, levels, packages, fees and versions. Ten times as fast.
+  switch without words. Tariffs have bands, levels, packages, fees and versions. Some 3,500
+  calls per CPU second, 60 % of it in the code under test.
 
 `planted` has bugs that the core's simulation must find, each by the rule that it breaks.
 

@@ -131,6 +131,11 @@ class Meter:
 
     def post(self, key: CallKey, event: on.Event) -> None:
         """Let something happen to a call, after all that happened to it before."""
+        session = self._sessions.get(key)
+        if isinstance(event, on.HungUp) and session and session.leg_uuid == event.leg_uuid:
+            # What waits behind a question without an answer is heard already: no sign of life
+            # after it is this call's.
+            self._unseen_us[key] = min(self._unseen_us.get(key, event.ended_us), event.ended_us)
         self._mailboxes.post(key, lambda: self._handle(key, event))
 
     def run(self, key: CallKey, job: Job) -> None:
@@ -265,7 +270,10 @@ class Meter:
             case do.Follow(leg_uuid=leg_uuid):
                 node = self._nodes[session.call.switch]
                 now_us = self.now_us(session.call.switch)
-                return follow(self._db, node, session, leg_uuid, now_us=now_us)
+                followed = follow(self._db, node, session, leg_uuid, now_us=now_us)
+                if isinstance(followed, on.LegLives):
+                    self._unseen_us.pop(session.call.key, None)
+                return followed
             case _:
                 return self._tell(session, command)
         return None

@@ -24,7 +24,8 @@ from fsbilling.store import cdrs, holds
 from fsbilling.store.engine import Database
 from fsbilling.store.holds import Hold
 from fsbilling.switch.channel import Channel
-from fsbilling.switch.witness import Record, Witness
+from fsbilling.switch.record import Record
+from fsbilling.switch.witness import Witness
 
 GRACE_US = 10 * US_PER_S
 """A call that ended so lately may be on its way into SQL: nothing is said of it."""

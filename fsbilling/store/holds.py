@@ -16,6 +16,7 @@ from fsbilling.calls.call import Call
 from fsbilling.errors import StoreError
 from fsbilling.rating.terms import Terms
 from fsbilling.store import accounts, usages
+from fsbilling.store.cdr_keys import HAS_RECORD
 from fsbilling.store.insert import insert_once
 from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import account, hold
@@ -61,7 +62,9 @@ _TAKE = Prepared(delete(hold).where(_KEY).returning(hold))
 
 
 def place(conn: Connection, new: Hold) -> bool:
-    """Set credit aside for a new call; False, and nothing changed, when it has a hold already.
+    """Set credit aside for a new call; False, and nothing changed, when it cannot be one.
+
+    It has a hold then, or it is over and has its record: a leg is paid for once (DESIGN rule 4).
 
     The caller has locked the account in this transaction (`accounts.lock`), seen that the
     amount is free, and opened the package that it takes from (`usages.open_package`). Raises
@@ -84,7 +87,7 @@ def place(conn: Connection, new: Hold) -> bool:
         "call": msgspec.json.encode(new.call).decode(),
         "terms": msgspec.json.encode(new.terms).decode(),
     }
-    if not insert_once(conn, hold, row):
+    if not insert_once(conn, hold, row, unless=HAS_RECORD):
         return False
     accounts.change_held(conn, new.account_id, new.amount_micros, delta_calls=1)
     _change_package(conn, new, new.included_s)

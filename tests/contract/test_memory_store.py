@@ -117,6 +117,7 @@ def draw_step(draw):
         "posted": lambda s, c: s.entries.posted_micros(c, account_id, EntryKind.ADJUSTMENT, "r"),
         "suspend": lambda s, c: s.accounts.set_suspended(c, code, micros % 2 == 0),
         "limit": lambda s, c: s.accounts.set_credit_limit(c, "bolt", micros),
+        "owner": lambda s, c: s.directory.lock_owner(c, "4000000004p"),
         "place": locked(lambda s, c: s.holds.place(c, hold)),
         "place too": locked(lambda s, c: s.holds.place(c, hold)),
         "renew": lambda s, c: s.holds.renew(

@@ -7,13 +7,13 @@ from msgspec.structs import replace
 from fsbilling.errors import StoreError
 from fsbilling.store.holds import Hold
 
-from . import accounts, usages
+from . import accounts, cdr_keys, usages
 from .books import Transaction, check
 
 
 def place(conn: Transaction, new: Hold) -> bool:
     key = (new.call.switch, new.call.uuid)
-    if key in conn.books.holds:
+    if key in conn.books.holds or cdr_keys.is_settled(conn, *key):
         return False
     _keep(conn, new)
     accounts.change_held(conn, new.account_id, new.amount_micros, delta_calls=1)

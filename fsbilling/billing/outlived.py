@@ -1,13 +1,13 @@
 """A call that talked on beyond its hold: SQL is a backup that was restored.
 
 A timer in the switch ends every call with its last paid second (DESIGN rule 3). One that the
-switch itself says talked longer was paid for by later holds, which the backup does not know.
+switch itself says talked longer was paid for by later holds, which the backup does not know. Only
+`reconcile --apply` goes by it: for a daemon it looks like a timer that failed (docs/adr/0018).
 """
 
 from __future__ import annotations
 
 import msgspec
-import structlog
 from sqlalchemy import Connection
 
 from fsbilling.billing.caps import allowed_to
@@ -18,8 +18,6 @@ from fsbilling.clock import US_PER_S
 from fsbilling.rating.tariff import Tariff
 from fsbilling.store import accounts
 from fsbilling.store.holds import Hold
-
-log = structlog.get_logger(__name__)
 
 TIMER_US = 2 * US_PER_S
 """By what the switch's timer may miss the last paid second: one by rule 3, and a slow machine."""
@@ -42,7 +40,6 @@ def as_renewed(conn: Connection, hold: Hold, tariff: Tariff | None) -> Hold:
     account = accounts.lock(conn, hold.call.account)
     if account is None:
         return hold
-    log.warning("outlived its hold", call_uuid=hold.call.uuid, account=hold.call.account)
     free_micros = allowed_to(conn, account, hold.call.created_us).free_micros
     included_s = hold.included_s
     if tariff is not None:

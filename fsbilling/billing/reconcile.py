@@ -168,7 +168,8 @@ class Reconciler:
             session = session_of(hold, NO_PACE)
             answered_us = session.answered_us or ending.answered_us
             session = msgspec.structs.replace(session, answered_us=answered_us)
-            settle(self._db, self._book, session, ending, now_us=self._clock.now_us())
+            now_us = self._clock.now_us()
+            settle(self._db, self._book, session, ending, now_us=now_us, is_restored=True)
             applied = True
         yield Difference(
             kind=Kind.UNSETTLED,

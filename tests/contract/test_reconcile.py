@@ -12,7 +12,7 @@ from world import CENT_A_SECOND, SWITCH, S, World
 from fsbilling.billing.reconcile import Kind, Reconciler
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import EndSource
-from fsbilling.rating.plan import LevelMode, Levels, LevelUnit, Plan
+from fsbilling.rating.plan import Plan
 from fsbilling.sim.plan import Transfer
 from fsbilling.store import entries, revisions
 from fsbilling.switch.witness import read_path, record_paths
@@ -147,15 +147,6 @@ def test_an_exact_end_is_counted_even_where_the_estimate_was_not(world, folder):
     record, used = world.cdr(uuid), world.usage()
     assert (used.billed_s, used.calls) == (record.billed_s, 1)
     assert record.billed_s > 0
-
-
-def test_an_estimate_that_a_level_was_reckoned_with_stays(world, folder):
-    plan = Plan(levels=Levels(LevelUnit.MINUTES, LevelMode.VOLUME))
-    world.change_tariff((CENT_A_SECOND,), plan)
-    uuid, before = estimated(world)
-    (difference,), _ = compared(world, folder, apply=True)
-    assert (difference.applied, "volume_levels" in difference.there) == (False, True)
-    assert world.cdr(uuid) == before
 
 
 def test_a_correction_never_charges_more_than_is_free(world, folder):

@@ -14,7 +14,7 @@ from fsbilling.errors import Refused
 from fsbilling.store.engine import Database
 
 MAX_MONTHS = 100_000
-"""Months remembered; when there are more, those are settled first, and not tried again."""
+"""Months remembered; when there are more, those are settled first."""
 
 
 class RerateMonths:
@@ -50,10 +50,14 @@ class RerateMonths:
         """Remember a call's month, whether its own price was right or not."""
         if not self.look_back_on(cdr):
             return
+        month = VolumeMonth.of(cdr)
+        if month in self._moments_us:
+            return
         if len(self._moments_us) >= MAX_MONTHS:
             self.settle()
+        if len(self._moments_us) >= MAX_MONTHS:
             self.give_up()
-        self._moments_us.setdefault(VolumeMonth.of(cdr), cdr.answered_us)
+        self._moments_us[month] = cdr.answered_us
 
     def settle(self) -> bool:
         """Settle the months anew, those that give money back first; True when one did.

@@ -392,6 +392,36 @@ def test_what_a_month_gives_back_pays_for_calls_that_had_to_wait(db):
     assert_done(world)
 
 
+def test_a_call_that_had_to_wait_takes_its_month_with_it(db):
+    """It was made below the level, and its month has been settled before it is corrected."""
+    world = World(db)
+    world.open_for_business(rates=WAS, plan=LEVELLED, credit="9")
+    world.call_400(talk_us=30 * S)
+    world.run(40)
+    for talk_s in (50, 60):
+        world.call(talk_us=talk_s * S)
+        world.run(talk_s + 5)
+    with db.write() as conn:
+        entries.adjust(
+            conn, "acme", amount_micros=-world.account().free_micros, ref="out", note="", at_us=1
+        )
+    correct_table(
+        world,
+        [
+            *table(600_000, 60_000),
+            Rate(rate_micros_per_min=900_000, destination="prefix:400"),
+            Rate(rate_micros_per_min=120_000, destination="prefix:400", level_from=2),
+        ],
+    )
+    foretold = rerun(world, dry=True)
+    report = rerun(world)
+    assert report == foretold
+    line = report.accounts["acme"]
+    assert (line.corrected, line.left, line.months_left) == (3, 0, 0)
+    assert line.difference_micros == 110 * 1_000 + 30 * 2_000 - 140 * 5_000
+    assert_done(world)
+
+
 def test_more_runs_at_once_settle_a_month_once(world, store_url):
     correct_table(world, table(600_000, 120_000))
     databases = [Database.open(store_url, statement_timeout_ms=20_000) for _ in range(3)]
@@ -439,6 +469,28 @@ def test_a_dry_run_remembers_so_much_and_no_more(world, monkeypatch):
         rerun(world, dry=True)
     assert rows(world.db) == before
     assert rerun(world).accounts["acme"].corrected == 4
+
+
+def test_the_month_that_gives_back_pays_for_the_one_that_asks(world):
+    december_us = parse_us("2026-12-01T00:00+08:00")
+    december = World(world.db, seed=2, now_us=december_us + 3_600 * S)
+    december.start_daemon()
+    december.call(talk_us=130 * S)
+    december.run(150)
+    with world.db.write() as conn:
+        entries.adjust(
+            conn, "acme", amount_micros=-world.account().free_micros, ref="out", note="", at_us=1
+        )
+    correct_table(world, table(600_000, 420_000))
+    correct_table(world, table(600_000, 60_000), valid_from_us=december_us)
+    # The call made at November's level is dearer too, and waits for the months.
+    foretold = rerun(world, dry=True)
+    report = rerun(world)
+    assert report == foretold
+    line = report.accounts["acme"]
+    assert (line.corrected, line.left, line.months_left) == (5, 0, 0)
+    assert line.difference_micros == 145 * 2_000 - 130 * 4_000
+    assert_done(world)
 
 
 def test_months_beyond_the_bound_are_settled_as_they_come(world, monkeypatch):

@@ -144,14 +144,14 @@ class Authoriser:
             return self._standing(attempt, payer, held)
         if isinstance(first, Refused):
             return first
+        if cdr_keys.is_settled(conn, call.switch, call.uuid):
+            # A Call-ID or an originate may choose the UUID; a second call has no CDR to go to.
+            return Refused("uuid_used", f"a call with UUID {call.uuid} was billed before")
         raise StoreError(f"call {attempt.uuid} has lost its hold while it was authorised again")
 
     def _price(
         self, conn: Connection, call: Call, account: Account, talks_since_us: int
     ) -> FirstHold | Refused | Unread:
-        if cdr_keys.is_settled(conn, call.switch, call.uuid):
-            # A Call-ID or an originate may choose the UUID; a second call has no CDR to go to.
-            return Refused("uuid_used", f"a call with UUID {call.uuid} was billed before")
         now_us = self._clock.now_us()
         tariff = self._tariff(account, call.service, now_us)
         if not isinstance(tariff, Tariff):

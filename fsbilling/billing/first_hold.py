@@ -36,7 +36,7 @@ class FirstHold(msgspec.Struct, frozen=True):
     throttle_us: int
 
     def place(self, conn: Connection, account: Account) -> bool:
-        """Hold it; False, and nothing changed, when the call has a hold already."""
+        """Hold it; False, and nothing changed, when the call has a hold or a record already."""
         if not holds.place(conn, self.hold):
             return False
         spend(conn, account, self.hold.call.created_us, self.hold.amount_micros)

@@ -52,13 +52,13 @@ def find_payer(conn: Connection, attempt: Attempt) -> Payer | Refused:
 
 
 def _owner(conn: Connection, attempt: Attempt) -> Payer | Refused:
-    row = directory.number(conn, attempt.callee.digits)
-    account = accounts.lock(conn, row.account) if row else None
-    if row is None or account is None:
+    owner = directory.lock_owner(conn, attempt.callee.digits)
+    if owner is None:
         return Refused(
             "unknown_number", f"number {attempt.callee.digits} has no owner; fsbilling number add"
         )
-    return Payer(account, row.target, _paid_call(conn, attempt))
+    account, target = owner
+    return Payer(account, target, _paid_call(conn, attempt))
 
 
 def _paid_call(conn: Connection, attempt: Attempt) -> Call | None:

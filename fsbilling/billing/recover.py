@@ -7,17 +7,19 @@ itself, twice, that there is no such channel before its call counts as ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 import structlog
 
+from fsbilling.billing.breath import BREATH_CALLS, unhurried
 from fsbilling.billing.ending import read_ending
 from fsbilling.billing.meter import Meter
 from fsbilling.calls.call import CallKey
 from fsbilling.calls.cdr import EndSource
 from fsbilling.calls.event import HungUp, Settled
-from fsbilling.calls.session import Phase
+from fsbilling.calls.session import Phase, Session
 from fsbilling.clock import Clock
 from fsbilling.store import holds
 from fsbilling.store.engine import Database
@@ -30,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 GONE_FOR_US = 2_000_000
 """A hang-up event may still be under way when its channel is gone: it gets this long."""
+
+LIVE = (Phase.RINGING, Phase.TALKING)
+"""What a call is in while nobody ends it."""
 
 MAX_STRAYS = 500
 """How many unknown channels are looked at when a paying leg is missed."""
@@ -47,7 +52,9 @@ class Recovery:
         witnesses: Mapping[str, Witness],
         clock: Clock,
         on_unheld: Callable[[str, Channel], None],
+        breathe: Callable[[], object] = lambda: None,
     ) -> None:
+        self._breathe = breathe
         self._db = db
         self._meter = meter
         self._nodes = nodes
@@ -67,27 +74,40 @@ class Recovery:
         # Before SQL is asked: a call that is authorised meanwhile would seem to have no hold.
         known = self._meter.unsettled(switch)
         with self._db.read() as conn:
-            held = [self._as_metered(hold) for hold in holds.live(conn, switch=switch)]
+            held = holds.outlines(conn, switch)
         core_uuid = node.core_uuid()
         listed = node.live_uuids()
         self._meter.heard(switch)
-        unheld = listed - {hold.leg_uuid for hold in held}
+        unheld = set(listed)
+        doubtful: list[str] = []
+        for outline in unhurried(held, self._breathe):
+            session = self._meter.session((switch, outline.uuid))
+            unheld.discard(session.leg_uuid if session else outline.leg_uuid)
+            if session is None or not _is_well(session, core_uuid, listed, take_up=take_up):
+                doubtful.append(outline.uuid)
         strays = _Strays(node, unheld)
         missed: dict[CallKey, int] = {}
-        for hold in held:
-            key = (switch, hold.call.uuid)
+        for hold in self._read(switch, doubtful):
+            key = hold.call.key
             if hold.call.core_uuid != core_uuid:
                 self._end(key, hold)
-            elif not self._lives(key, hold, node, listed=listed, take_up=take_up):
+            elif not self._lives(key, hold, node, take_up=take_up):
                 since_us = self._missed_us[switch].get(key, self._clock.now_us())
                 if self._clock.now_us() - since_us >= GONE_FOR_US:
                     self._give_up(key, hold, strays)
                 else:
                     missed[key] = since_us
         self._missed_us[switch] = missed
-        self._forget_settled(known - {(switch, hold.call.uuid) for hold in held})
+        self._forget_settled(known - {(switch, outline.uuid) for outline in held})
         self._look_at_unheld(switch, node, unheld)
         return len(missed)
+
+    def _read(self, switch: str, uuids: Sequence[str]) -> Iterator[Hold]:
+        """Give the holds that are looked at closely, a few at a time; some may be settled now."""
+        for start in range(0, len(uuids), BREATH_CALLS):
+            with self._db.read() as conn:
+                held = holds.among(conn, switch, uuids[start : start + BREATH_CALLS])
+            yield from map(self._as_metered, held)
 
     def _forget_settled(self, unheld: frozenset[CallKey]) -> None:
         """Drop calls whose hold another daemon has settled while we thought them ours."""
@@ -100,7 +120,7 @@ class Recovery:
         session = self._meter.session(hold.call.key)
         return msgspec.structs.replace(hold, leg_uuid=session.leg_uuid) if session else hold
 
-    def _look_at_unheld(self, switch: str, node: Node, unheld: frozenset[str]) -> None:
+    def _look_at_unheld(self, switch: str, node: Node, unheld: AbstractSet[str]) -> None:
         """Find a dialler's call that began while nobody listened: it has a payer and no hold.
 
         Each channel is looked at once; most of them are the other legs of calls that are held.
@@ -115,15 +135,10 @@ class Recovery:
                 self._meter.observe(switch, channel.stamped_us)
                 self._on_unheld(switch, channel)
 
-    def _lives(
-        self, key: CallKey, hold: Hold, node: Node, *, listed: frozenset[str], take_up: bool
-    ) -> bool:
+    def _lives(self, key: CallKey, hold: Hold, node: Node, *, take_up: bool) -> bool:
         """Tell whether the call is in good hands: its leg lives, and the meter knows it."""
         session = self._meter.session(key)
-        if session is not None and session.phase not in (Phase.RINGING, Phase.TALKING):
-            return True
-        in_order = session is not None and session.answered_us and not take_up
-        if hold.leg_uuid in listed and in_order:
+        if session is not None and session.phase not in LIVE:
             return True
         leg = node.dump(hold.leg_uuid)
         if leg is None:
@@ -161,10 +176,19 @@ class Recovery:
         self._meter.post(key, ending)
 
 
+def _is_well(session: Session, core_uuid: str, listed: frozenset[str], *, take_up: bool) -> bool:
+    """Tell whether what the meter knows of a call needs no closer look."""
+    if session.call.core_uuid != core_uuid:
+        return False
+    if session.phase not in LIVE:
+        return True
+    return bool(session.answered_us) and not take_up and session.leg_uuid in listed
+
+
 class _Strays:
     """Channels that are nobody's leg so far: one of them may be what a transfer left behind."""
 
-    def __init__(self, node: Node, uuids: frozenset[str]) -> None:
+    def __init__(self, node: Node, uuids: AbstractSet[str]) -> None:
         self._node = node
         self._uuids = sorted(uuids)[:MAX_STRAYS]
         self._leg_of_call: dict[str, str] | None = None

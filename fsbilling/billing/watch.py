@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TypeVar
 
+from fsbilling.billing.breath import unhurried
 from fsbilling.billing.left import Left
 from fsbilling.billing.meter import Meter
 from fsbilling.calls.event import CreditChanged, Suspended
@@ -26,9 +27,6 @@ T = TypeVar("T")
 
 PLENTY_S = 240
 """A call whose share of the credit lasts longer is not looked at until something changes."""
-
-BREATH_CALLS = 100
-"""So many calls are looked at in one go."""
 
 
 class CreditWatch:
@@ -74,10 +72,7 @@ class CreditWatch:
             del self._seen[code]
 
     def _unhurried(self, calls: Iterable[T]) -> Iterator[T]:
-        for count, each in enumerate(calls, start=1):
-            yield each
-            if count % BREATH_CALLS == 0:
-                self._breathe()
+        return unhurried(calls, self._breathe)
 
     def _has_changed(self, standing: Standing) -> bool:
         """Tell whether other hands changed it, or its calls' shares are half of what they were."""

@@ -15,7 +15,8 @@ CallKey = tuple[str, str]
 """A call's key everywhere: the node's name and the paying channel's UUID."""
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+# gc=False: it holds nothing that could hold it. Of 20,000 live calls a full collection took 70 ms.
+class Call(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One call that somebody pays for.
 
     Attributes:

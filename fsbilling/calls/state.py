@@ -25,7 +25,8 @@ class Phase(StrEnum):
     GONE = "gone"
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+# gc=False: as in `Call`.
+class Session(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One live call.
 
     Attributes:

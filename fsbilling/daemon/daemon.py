@@ -246,6 +246,7 @@ class Daemon:
             },
             clock=self._clock,
             on_unheld=self._reception.on_unheld,
+            breathe=lambda: gevent.sleep(0),
         )
         return Rounds(
             self._links,

@@ -42,7 +42,8 @@ class NumberKind(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Number(msgspec.Struct, frozen=True):
+# gc=False: strings only, in every live call.
+class Number(msgspec.Struct, frozen=True, gc=False):
     """One number.
 
     Attributes:

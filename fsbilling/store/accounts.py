@@ -16,6 +16,7 @@ from fsbilling.credit.limits import Limits
 from fsbilling.errors import Refused
 from fsbilling.ledger.chain import GENESIS
 from fsbilling.money import MAX_MICROS, format_micros
+from fsbilling.store.account_rows import ACCOUNTS, FREE, STANDINGS, accounts_of, standing_of
 from fsbilling.store.batches import in_batches
 from fsbilling.store.insert import insert_once
 from fsbilling.store.prepared import Prepared
@@ -27,12 +28,7 @@ SERVICES = frozenset({"400", "outbound"})
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
-_SELECT = (
-    select(account, account_tariff.c.service, account_tariff.c.tariff)
-    .select_from(account.outerjoin(account_tariff))
-    .order_by(account.c.code, account_tariff.c.service)
-)
-_BY_CODE = _SELECT.where(account.c.code == bindparam("of_code"))
+_BY_CODE = ACCOUNTS.where(account.c.code == bindparam("of_code"))
 _FIND = Prepared(_BY_CODE)
 _LOCK = Prepared(_BY_CODE.with_for_update(of=account))
 _CHANGE_HELD = Prepared(
@@ -43,26 +39,17 @@ _CHANGE_HELD = Prepared(
         live_calls=account.c.live_calls + bindparam("delta_calls", type_=BigInteger),
     )
 )
-_FREE = account.c.balance_micros + account.c.credit_limit_micros - account.c.held_micros
 _PAY_BACK = Prepared(
     update(account)
-    .where(account.c.id == bindparam("of_account"), _FREE + account.c.overdraft_micros > 0)
-    .values(overdraft_micros=case((_FREE < 0, -_FREE), else_=0))
+    .where(account.c.id == bindparam("of_account"), FREE + account.c.overdraft_micros > 0)
+    .values(overdraft_micros=case((FREE < 0, -FREE), else_=0))
 )
 _REVISE = (
     update(account)
     .where(account.c.id == bindparam("account_id"))
     .values(revision=account.c.revision + 1)
 )
-_STANDINGS = select(
-    account.c.id,
-    account.c.code,
-    account.c.revision,
-    account.c.suspended,
-    account.c.live_calls,
-    _FREE.label("free_micros"),
-    *(account.c[name] for name in Limits.__struct_fields__),
-).where(account.c.code.in_(bindparam("codes", expanding=True)))
+_STANDINGS = STANDINGS.where(account.c.code.in_(bindparam("codes", expanding=True)))
 
 
 def add(
@@ -126,17 +113,17 @@ def lock(conn: Connection, code: str) -> Account | None:
 
 def list_all(conn: Connection) -> list[Account]:
     """Every account, by code."""
-    return _fold(conn.execute(_SELECT))
+    return accounts_of(conn.execute(ACCOUNTS))
 
 
 def with_outage_limit(conn: Connection) -> list[Account]:
     """Every account whose calls may start while the database is out, by code."""
-    return _fold(conn.execute(_SELECT.where(account.c.outage_limit_micros > 0)))
+    return accounts_of(conn.execute(ACCOUNTS.where(account.c.outage_limit_micros > 0)))
 
 
 def with_overdraft(conn: Connection) -> list[Account]:
     """Every account that calls of an outage may have taken beyond its limit, by code."""
-    return _fold(conn.execute(_SELECT.where(account.c.overdraft_micros > 0)))
+    return accounts_of(conn.execute(ACCOUNTS.where(account.c.overdraft_micros > 0)))
 
 
 def set_suspended(conn: Connection, code: str, suspended: bool) -> bool:  # noqa: FBT001
@@ -229,7 +216,7 @@ def set_overdraft(conn: Connection, account_id: int, micros: int) -> None:
 def standings(conn: Connection, codes: Sequence[str]) -> Iterator[Standing]:
     """How these accounts stand now: small enough to be asked every half second."""
     for some in in_batches(codes):
-        yield from map(_standing, conn.execute(_STANDINGS, {"codes": some}))
+        yield from map(standing_of, conn.execute(_STANDINGS, {"codes": some}))
 
 
 def unknown(code: str) -> Refused:
@@ -257,51 +244,8 @@ def _refuse_tariff(conn: Connection, service: str, name: str) -> Refused | None:
 
 
 def _known(conn: Connection, code: str) -> Account:
-    return _fold(_FIND.rows(conn, {"of_code": code}))[0]
+    return accounts_of(_FIND.rows(conn, {"of_code": code}))[0]
 
 
 def _one(rows: Iterable[Row[Any]]) -> Account | None:
-    return next(iter(_fold(rows)), None)
-
-
-def _fold(rows: Iterable[Row[Any]]) -> list[Account]:
-    """One Account for all the rows (one a service) that the join gives for it."""
-    found: dict[int, Account] = {}
-    for row in rows:
-        if row.id not in found:
-            found[row.id] = Account(
-                account_id=row.id,
-                code=row.code,
-                mode=Mode(row.mode),
-                currency=row.currency,
-                balance_micros=row.balance_micros,
-                credit_limit_micros=row.credit_limit_micros,
-                held_micros=row.held_micros,
-                suspended=row.suspended,
-                tariffs={},
-                created_us=row.created_us,
-                revision=row.revision,
-                live_calls=row.live_calls,
-                throttle_us=row.throttle_us,
-                limits=_limits(row),
-                overdraft_micros=row.overdraft_micros,
-            )
-        if row.service is not None:
-            found[row.id].tariffs[row.service] = row.tariff
-    return list(found.values())
-
-
-def _standing(row: Row[Any]) -> Standing:
-    return Standing(
-        account_id=row.id,
-        code=row.code,
-        revision=row.revision,
-        suspended=row.suspended,
-        live_calls=row.live_calls,
-        free_micros=row.free_micros,
-        limits=_limits(row),
-    )
-
-
-def _limits(row: Row[Any]) -> Limits:
-    return Limits(**{name: getattr(row, name) for name in Limits.__struct_fields__})
+    return next(iter(accounts_of(rows)), None)

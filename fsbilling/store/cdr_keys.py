@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, exists, select
 
 from fsbilling.store.insert import number_once
 from fsbilling.store.prepared import Prepared
@@ -18,6 +18,11 @@ from fsbilling.store.schema import cdr_key as table
 from fsbilling.store.text import clean
 
 _OF_LEG = (table.c.uuid == bindparam("of_uuid")) & (table.c.switch == bindparam("of_switch"))
+HAS_RECORD = exists().where(
+    table.c.uuid == bindparam("uuid"), table.c.switch == bindparam("switch"), ~table.c.refused
+)
+"""Whether the leg of the parameters `switch` and `uuid` was let through and has its record."""
+
 _IS_SETTLED = Prepared(select(table.c.id).where(_OF_LEG, ~table.c.refused))
 _GIVE_UP = Prepared(
     delete(table).where(_OF_LEG, table.c.refused).returning(table.c.id, table.c.created_us)

@@ -11,8 +11,10 @@ from collections.abc import Iterable
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, select, tuple_
 
+from fsbilling.credit.account import Account
 from fsbilling.errors import Refused
 from fsbilling.store import accounts
+from fsbilling.store.account_rows import ACCOUNTS, accounts_of
 from fsbilling.store.insert import insert_once
 from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import account as payer
@@ -42,7 +44,14 @@ _NUMBERS = (
     .select_from(number_table.join(payer))
     .order_by(number_table.c.number)
 )
-_NUMBER = Prepared(_NUMBERS.where(number_table.c.number == bindparam("of_number")))
+_OF_NUMBER = number_table.c.number == bindparam("of_number")
+_NUMBER = Prepared(_NUMBERS.where(_OF_NUMBER))
+_LOCK_OWNER = Prepared(
+    ACCOUNTS.add_columns(number_table.c.target)
+    .join(number_table, number_table.c.account_id == payer.c.id)
+    .where(_OF_NUMBER)
+    .with_for_update(of=payer)
+)
 _LINES = (
     select(line_table.c.kind, line_table.c.value, payer.c.code)
     .select_from(line_table.join(payer))
@@ -74,6 +83,12 @@ def number(conn: Connection, digits: str) -> NumberRow | None:
         return None
     row = _NUMBER.first(conn, {"of_number": digits})
     return None if row is None else NumberRow(*row)
+
+
+def lock_owner(conn: Connection, digits: str) -> tuple[Account, str] | None:
+    """Lock the account that owns a 400 number (`accounts.lock`); give it, and the target."""
+    rows = _LOCK_OWNER.rows(conn, {"of_number": digits}) if storable(digits) else []
+    return (accounts_of(rows)[0], rows[0].target) if rows else None
 
 
 def numbers(conn: Connection, account: str | None = None) -> list[NumberRow]:

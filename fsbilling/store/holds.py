@@ -6,6 +6,7 @@ Kept at each commit: `account.held_micros` is the sum of the account's holds, an
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -16,12 +17,15 @@ from fsbilling.calls.call import Call
 from fsbilling.errors import StoreError
 from fsbilling.rating.terms import Terms
 from fsbilling.store import accounts, usages
+from fsbilling.store.batches import in_batches
+from fsbilling.store.cdr_keys import HAS_RECORD
 from fsbilling.store.insert import insert_once
 from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import account, hold
 
 
-class Hold(msgspec.Struct, frozen=True, kw_only=True):
+# gc=False: as in `Call`.
+class Hold(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What one live call has set aside, and all that a new daemon needs to go on with it.
 
     Attributes:
@@ -52,6 +56,18 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     timer_seq: int = 0
 
 
+class Outline(msgspec.Struct, frozen=True, gc=False):
+    """As much of a hold as is asked of every live call, again and again.
+
+    Attributes:
+        uuid: The paying channel.
+        leg_uuid: The channel whose end ends the billing.
+    """
+
+    uuid: str
+    leg_uuid: str
+
+
 _KEY = (hold.c.switch == bindparam("of_switch")) & (hold.c.uuid == bindparam("of_uuid"))
 _BY_KEY = select(hold).where(_KEY)
 _FIND = Prepared(_BY_KEY)
@@ -61,7 +77,9 @@ _TAKE = Prepared(delete(hold).where(_KEY).returning(hold))
 
 
 def place(conn: Connection, new: Hold) -> bool:
-    """Set credit aside for a new call; False, and nothing changed, when it has a hold already.
+    """Set credit aside for a new call; False, and nothing changed, when it cannot be one.
+
+    It has a hold then, or it is over and has its record: a leg is paid for once (DESIGN rule 4).
 
     The caller has locked the account in this transaction (`accounts.lock`), seen that the
     amount is free, and opened the package that it takes from (`usages.open_package`). Raises
@@ -84,7 +102,7 @@ def place(conn: Connection, new: Hold) -> bool:
         "call": msgspec.json.encode(new.call).decode(),
         "terms": msgspec.json.encode(new.terms).decode(),
     }
-    if not insert_once(conn, hold, row):
+    if not insert_once(conn, hold, row, unless=HAS_RECORD):
         return False
     accounts.change_held(conn, new.account_id, new.amount_micros, delta_calls=1)
     _change_package(conn, new, new.included_s)
@@ -171,6 +189,22 @@ def live(conn: Connection, *, switch: str | None = None, account: str | None = N
         payer = accounts.find(conn, account)
         query = query.where(hold.c.account_id == (payer.account_id if payer else 0))
     return [_hold(row) for row in conn.execute(query)]
+
+
+def outlines(conn: Connection, switch: str) -> list[Outline]:
+    """Give the outline of each hold of a switch, oldest first."""
+    query = select(hold.c.uuid, hold.c.leg_uuid).where(hold.c.switch == switch)
+    rows = conn.execute(query.order_by(hold.c.authorised_us, hold.c.uuid))
+    return [Outline(*row) for row in rows]
+
+
+def among(conn: Connection, switch: str, uuids: Iterable[str]) -> list[Hold]:
+    """Give the holds that some calls of a switch have, oldest first."""
+    found: list[Hold] = []
+    for some in in_batches(uuids):
+        query = select(hold).where(hold.c.switch == switch, hold.c.uuid.in_(some))
+        found += [_hold(row) for row in conn.execute(query)]
+    return sorted(found, key=lambda each: (each.authorised_us, each.call.uuid))
 
 
 def _change_package(conn: Connection, held: Hold, delta_s: int) -> None:

@@ -19,7 +19,7 @@ MAX_HEADER_BYTES = 1 << 20
 """A `connect` reply is 6 KB; a caller can swell it to a few hundred KB, not more."""
 MAX_HEADER_LINES = 5_000
 """A `connect` reply has some 200; in memory a line takes 60 times its shortest form."""
-MAX_BODY_BYTES = 32 << 20
+MAX_BODY_BYTES = 64 << 20
 """`show channels as json` with 40,000 channels; an event has 8 KB."""
 
 _FIRST_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*:")

@@ -2,7 +2,7 @@
 
 Their holds are written by one statement and their sessions given to the meter, because to place
 20,000 calls would take minutes. From there on everything is the daemon's own: alarms, renewals
-in SQL, timers moved in the switch by TCP. The looking round of every `poll_s` is left out.
+in SQL, timers moved in the switch by TCP, and every `poll_s` the comparison with its list.
 """
 
 # ruff: noqa: E402  (everything is imported after the patch, as in the daemon)
@@ -43,6 +43,7 @@ class Order(msgspec.Struct):
     event_port: int
     hook_port: int
     password: str
+    core_uuid: str
     calls: int
     accounts: int
     slice_s: int
@@ -56,7 +57,7 @@ def run(order: Order) -> None:
         hook=Hook(listen=f"127.0.0.1:{order.hook_port}"),
         switches=(Switch(name=SWITCH, port=order.event_port, password=Secret(order.password)),),
         metering=Metering(
-            slice_s=order.slice_s, renew_lead_s=order.lead_s, warn_payer=False, poll_s=3600
+            slice_s=order.slice_s, renew_lead_s=order.lead_s, warn_payer=False, poll_s=10
         ),
         log=Log(level="warning"),
     )
@@ -88,7 +89,7 @@ def _model(daemon: Daemon, order: Order) -> holds.Hold:
     call = Call(
         switch=SWITCH,
         uuid=_uuid(0),
-        core_uuid="",
+        core_uuid=order.core_uuid,
         account="bench0",
         service="400",
         direction="inbound",

@@ -11,6 +11,7 @@ from figure import show
 from lab import CARRIER_HOST
 from patience import wait_for
 from phones import PBX_HOST, Dial
+from plain_sql import call_ms
 from settled import wait_until_settled
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(300)]
@@ -42,6 +43,7 @@ def test_authorise_answer_and_settle(switch, serve, disk_postgres, disk_url):
     show("CPU per call, daemon, median round", costs[middle], "ms", target=TARGET)
     show("  best round", costs[0], "ms")
     show("  PostgreSQL's processes beside it, median", backends[middle], "ms")
+    show("  the least SQL by psycopg alone, no gevent", call_ms(disk_url, CALLS), "ms")
 
 
 def test_what_is_added_to_the_switch(lab, lab_billing, phones, disk_postgres):

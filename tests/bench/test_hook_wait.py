@@ -18,6 +18,7 @@ from figure import median_of_rounds, percentile, show
 from lab import CARRIER_HOST
 from patience import wait_for
 from phones import Dial
+from plain_sql import hold_ms
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(300)]
 
@@ -43,11 +44,12 @@ def test_over_tcp_with_a_recorded_switch(request, switch, serve, commits):
             switch.hook_port = billed_port
             billed.append(_waits(switch, CALLS))
     _report(f"hook wait over TCP, commit {commits}", billed, bare)
+    _show_floor(url, bare)
     if commits == "to disk":
         show("  of which the disk: one fdatasync, p50", _fdatasync_ms(), "ms")
 
 
-def test_by_the_switch_itself(lab, lab_billing, phones):
+def test_by_the_switch_itself(lab, lab_billing, phones, disk_url):
     """The switch's own stamps: from the start of `socket` to the start of what follows it."""
     target = f"sofia/lab/{NUMBER}@{CARRIER_HOST}:{lab.carrier_port}"
     lab_billing.number(NUMBER, "bench", target)
@@ -59,6 +61,7 @@ def test_by_the_switch_itself(lab, lab_billing, phones):
         billed.append(_live_waits(lab, phones))
         lab_billing.stop()
     _report("hook wait by the switch, commit to disk", billed, bare)
+    _show_floor(disk_url, bare)
 
 
 def _report(what, billed, bare):
@@ -73,6 +76,20 @@ def _report(what, billed, bare):
         )
         best = [min(percentile(each, percent) for each in rounds) for rounds in (billed, bare)]
         show("  best round", best[0], "ms", against="bare hook", baseline=best[1], target=target)
+
+
+def _show_floor(url, bare):
+    """What no billing hook in Python can be faster than: a bare hook, and the least SQL."""
+    held = [hold_ms(url, CALLS) for _ in range(ROUNDS)]
+    for percent in TARGETS:
+        least = median_of_rounds(bare, percent)
+        show(
+            f"  the least: bare hook and a hold by psycopg, p{percent}",
+            least + median_of_rounds(held, percent),
+            "ms",
+            against="bare hook",
+            baseline=least,
+        )
 
 
 def _waits(switch, calls):

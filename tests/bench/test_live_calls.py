@@ -22,6 +22,7 @@ from conftest import ACCOUNTS, CREDIT
 from cpu import cpu_s, resident_mib
 from figure import percentile, show
 from lab import PASSWORD, ROOT
+from recorded_switch import CORE
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(400)]
 
@@ -49,6 +50,7 @@ def test_all_of_them_renew(switch, disk_url, tmp_path):
                 "event_port": switch.event_port,
                 "hook_port": switch.hook_port,
                 "password": PASSWORD,
+                "core_uuid": CORE,
                 "calls": CALLS,
                 "accounts": ACCOUNTS,
                 "slice_s": SLICE_S,
@@ -68,6 +70,7 @@ def test_all_of_them_renew(switch, disk_url, tmp_path):
     try:
         while time.time_ns() // 1_000 < first_due_us:
             gevent.sleep(0.2)
+        switch.list_channels([f"00000000-0000-4000-8000-{index:012x}" for index in range(CALLS)])
         assert f"live {CALLS}" in (tmp_path / "metering.log").read_text(), "not set up in time"
         used_s, renewed = cpu_s(daemon.pid), len(late_ms)
         gevent.sleep(MEASURED_S)

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 from store_samples import NOW_US, YUAN, a_cdr, a_hold, a_refused_cdr, an_account
 
 from fsbilling.billing.resume import session_of
@@ -25,6 +25,7 @@ from fsbilling.calls.pace import Pace
 from fsbilling.clock import parse_us
 from fsbilling.store import accounts, cdr_keys, cdrs, entries, holds, migrations, revisions
 from fsbilling.store.engine import Database
+from fsbilling.store.schema import hold as hold_table
 
 replace = msgspec.structs.replace
 
@@ -91,7 +92,7 @@ def test_rule_4_a_leg_has_one_record_whatever_month_is_said(db):
 
 
 def test_rule_4_a_call_over_midnight_of_the_first_is_settled_once(db):
-    """The second time by a daemon that took it for a call of the next month."""
+    """The second time by a daemon that took it for a call of the next month, and has its hold."""
     with db.write() as conn:
         account = an_account(conn, balance_micros=10 * YUAN)
     began_us = MIDNIGHT_US - 30 * S
@@ -100,8 +101,11 @@ def test_rule_4_a_call_over_midnight_of_the_first_is_settled_once(db):
     ending = HungUp(leg_uuid=hold.leg_uuid, ended_us=MIDNIGHT_US + 30 * S, source=EndSource.EVENT)
     settled = []
     for each in (hold, again):
+        unsettled = replace(each, call=replace(each.call, uuid="not settled"))
         with db.write() as conn:
-            assert holds.place(conn, each)
+            # For the leg itself the second would be declined.
+            assert holds.place(conn, unsettled)
+            conn.execute(update(hold_table).values(uuid=each.call.uuid))
         session = session_of(each, PACE)
         settled.append(settle(db, TariffBook(db), session, ending, now_us=ending.ended_us))
     assert settled[0] is not None
@@ -110,6 +114,26 @@ def test_rule_4_a_call_over_midnight_of_the_first_is_settled_once(db):
     with db.read() as conn:
         left = accounts.find(conn, "acme")
         assert (left.balance_micros, left.held_micros) == (10 * YUAN - 150_000, 0)
+        assert entries.verify(conn) == []
+
+
+def test_rule_4_nothing_is_held_for_a_leg_that_has_its_record(db):
+    with db.write() as conn:
+        account = an_account(conn, balance_micros=10 * YUAN)
+        refused = a_refused_cdr(uuid="refused before")
+        assert cdrs.write(conn, refused)
+        assert cdrs.write(conn, a_cdr(uuid="settled", created_us=MIDNIGHT_US - 1))
+        placed = {
+            (switch, uuid): holds.place(
+                conn,
+                a_hold(account.account_id, switch=switch, uuid=uuid, created_us=MIDNIGHT_US),
+            )
+            for switch in ("sw1", "sw2")
+            for uuid in ("settled", "refused before")
+        }
+    assert [key for key, is_placed in placed.items() if not is_placed] == [("sw1", "settled")]
+    with db.read() as conn:
+        assert accounts.find(conn, "acme").live_calls == 3
         assert entries.verify(conn) == []
 
 

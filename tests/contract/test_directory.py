@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from store_samples import an_account
 
-from fsbilling.store import directory
+from fsbilling.store import accounts, directory
 from fsbilling.store.directory import LineRow, NumberRow
 
 HOSTILE = ["", "a\0b", "\udc80", "' OR '1'='1", "x" * 100_000]
@@ -35,6 +35,14 @@ def test_a_number_has_one_owner(conn):
     assert directory.remove_number(conn, "4001234567")
     assert not directory.remove_number(conn, "4001234567")
     assert directory.number(conn, "4001234567") is None
+
+
+def test_a_numbers_owner_is_locked_with_its_tariffs_and_the_target_told(conn):
+    directory.add_number(conn, "4001234567", "acme", "user/1001")
+    directory.add_number(conn, "4000000000", "acme", "user/1002")
+    assert directory.lock_owner(conn, "4001234567") == (accounts.find(conn, "acme"), "user/1001")
+    assert directory.lock_owner(conn, "4000000000") == (accounts.find(conn, "acme"), "user/1002")
+    assert directory.lock_owner(conn, "4000000001") is None
 
 
 def test_a_number_needs_an_account_and_a_target(conn):
@@ -81,6 +89,7 @@ def test_rule_7_what_a_caller_sends_finds_nothing_and_breaks_nothing(conn, value
     directory.add_number(conn, "4001234567", "acme", "x")
     directory.add_line(conn, "user", "1001", "acme")
     assert directory.number(conn, value) is None
+    assert directory.lock_owner(conn, value) is None
     assert directory.line(conn, "user", value) is None
     assert directory.line(conn, value, "1001") is None
     assert directory.number(conn, "4001234567") is not None

@@ -117,6 +117,7 @@ def draw_step(draw):
         "posted": lambda s, c: s.entries.amounts(c, account_id, EntryKind.ADJUSTMENT, "r"),
         "suspend": lambda s, c: s.accounts.set_suspended(c, code, micros % 2 == 0),
         "limit": lambda s, c: s.accounts.set_credit_limit(c, "bolt", micros),
+        "owner": lambda s, c: s.directory.lock_owner(c, "4000000004p"),
         "place": locked(lambda s, c: s.holds.place(c, hold)),
         "place too": locked(lambda s, c: s.holds.place(c, hold)),
         "renew": lambda s, c: s.holds.renew(
@@ -131,6 +132,8 @@ def draw_step(draw):
         "answered": lambda s, c: s.holds.answered(c, *key, at_us, at_us + 1),
         "follow": lambda s, c: s.holds.follow(c, *key, "leg", at_us),
         "remove": lambda s, c: s.holds.remove(c, *key),
+        "outlines": lambda s, c: s.holds.outlines(c, "sw1"),
+        "among": lambda s, c: s.holds.among(c, "sw1", UUIDS[:3]),
         "live": lambda s, c: s.holds.live(c, account=code),
         "package": locked(lambda s, c: s.usages.open_package(c, account_id, "std", month, seconds)),
         "count": locked(

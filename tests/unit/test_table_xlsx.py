@@ -11,7 +11,7 @@ import openpyxl
 import pytest
 from refusal import refused as faults
 
-from fsbilling.rating import table_csv, table_xlsx
+from fsbilling.rating import table_csv, table_xlsx, workbook_parts
 from fsbilling.rating.columns import COLUMNS
 from fsbilling.rating.plan import Band, Plan
 from fsbilling.rating.rate import Rate
@@ -110,12 +110,13 @@ UNREADABLE = "file: not a workbook that can be read: "
     ("part", "old", "new", "reason"),
     [
         (SHEET, "</row>", "", "mismatched tag: line 1, column"),
-        (SHEET, PRICE, '<c r="A2" t="n"><v>x</v>', "invalid literal for int"),
-        (SHEET, PRICE, '<c r="A2" t="s"><v>7</v>', "list index out of range"),
-        ("xl/workbook.xml", ' name="Sheet"', "", "<class 'openpyxl"),
-        ("xl/_rels/workbook.xml.rels", '/worksheet"', '/chartsheet"', "'list' object has no"),
-        (TYPES, "spreadsheetml.sheet.main", "x", "File contains no valid workbook part"),
-        (TYPES, "/xl/workbook.xml", "/x.xml", "\"There is no item named 'x.xml' in the archive"),
+        (SHEET, PRICE, '<c r="A2" t="n"><v>x</v>', "Parse float error"),
+        (SHEET, PRICE, '<c r="A2" t="s"><v>7</v>', "Cell string index not found"),
+        (SHEET, PRICE, '<c r="A2" t="?"><v>7</v>', "Unknown cell 't' attribute"),
+        (SHEET, PRICE, '<c r="é2" t="n"><v>7</v>', "'É'"),
+        (SHEET, '<row r="2">', '<row r="two">', "invalid literal for int"),
+        ("xl/styles.xml", "</styleSheet>", "", "no element found: line"),
+        ("xl/workbook.xml", "<sheet ", "<leaf ", "it has no sheet"),
     ],
 )
 def test_a_workbook_that_does_not_hold_what_it_says_is_refused(part, old, new, reason):
@@ -124,12 +125,35 @@ def test_a_workbook_that_does_not_hold_what_it_says_is_refused(part, old, new, r
 
 
 def test_a_refused_workbook_is_told_in_one_line_of_bounded_length():
-    data = repacked("xl/styles.xml", 'patternType="gray125"', 'patternType="x"')
-    assert faults(data) == [
-        f"{UNREADABLE}Unable to read workbook: could not read stylesheet from None."
-    ]
-    [told] = faults(repacked(TYPES, "/xl/workbook.xml", f"/{'x' * 300}.xml"))
+    [told] = faults(repacked(SHEET, PRICE, f'<c r="A2" t="{"x" * 300}"><v>1</v>'))
     assert len(told) == len("file: ") + 200
+
+
+def test_a_chart_before_the_table_is_no_table():
+    book = openpyxl.load_workbook(io.BytesIO(workbook(["price_per_min"], [0.1])))
+    book.create_chartsheet("prices", 0)
+    data = io.BytesIO()
+    book.save(data)
+    assert parse(data.getvalue()) == [Rate(rate_micros_per_min=100_000)]
+
+
+def test_empty_lines_and_columns_before_the_table_count():
+    rows = ([], [None, "price_per_min"], [], [None, "free"])
+    assert faults(workbook(*rows)) == faults(b"\n,price_per_min\n\n,free\n")
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ('<c r="A2" t="e"><v>#N/A</v>', "cell A2"),
+        ('<c t="e"><v>#DIV/0!</v>', "cell 1 of line 2"),
+        ('<x:c xmlns:x="x" t="e"><v>#REF!</v></x:c><c>', "cell 1 of line 2"),
+    ],
+)
+def test_a_cell_that_shows_an_error_is_no_empty_cell(cell, told):
+    assert faults(repacked(SHEET, PRICE, cell)) == [
+        f"file: {told} shows an error such as #N/A: mend it, or take its sheet out"
+    ]
 
 
 def marked(data: bytes, header: bytes, place: int, bits: int) -> bytes:
@@ -149,7 +173,7 @@ def test_an_encrypted_workbook_is_refused():
     data = workbook(["price_per_min"], [0.1])
     data = marked(marked(data, b"PK\x03\x04", 6, 1), b"PK\x01\x02", 8, 1)
     [told] = faults(data)
-    assert told.startswith(f"{UNREADABLE}File '{TYPES}' is encrypted")
+    assert told.startswith(f"{UNREADABLE}File 'docProps/app.xml' is encrypted")
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -164,10 +188,10 @@ def test_a_workbook_beyond_its_bounds_is_refused(monkeypatch):
     data = workbook(["price_per_min"], [0.1])
     with zipfile.ZipFile(io.BytesIO(data)) as packed:
         unpacked = sum(entry.file_size for entry in packed.infolist())
-    monkeypatch.setattr(table_xlsx, "MAX_UNPACKED_BYTES", unpacked)
+    monkeypatch.setattr(workbook_parts, "MAX_UNPACKED_BYTES", unpacked)
     monkeypatch.setattr(table_xlsx, "MAX_BYTES", len(data))
     assert len(parse(data)) == 1
-    monkeypatch.setattr(table_xlsx, "MAX_UNPACKED_BYTES", unpacked - 1)
+    monkeypatch.setattr(workbook_parts, "MAX_UNPACKED_BYTES", unpacked - 1)
     assert faults(data) == ["file: unpacks to more than 0 MiB"]
     monkeypatch.setattr(table_xlsx, "MAX_BYTES", len(data) - 1)
     assert faults(data) == ["file: larger than 0 MiB"]
@@ -175,7 +199,7 @@ def test_a_workbook_beyond_its_bounds_is_refused(monkeypatch):
 
 def test_the_bounds_are_told_in_mib(monkeypatch):
     data = repacked(SHEET, "<sheetData>", "<sheetData>" + " " * (3 << 20))
-    monkeypatch.setattr(table_xlsx, "MAX_UNPACKED_BYTES", 3 << 20)
+    monkeypatch.setattr(workbook_parts, "MAX_UNPACKED_BYTES", 3 << 20)
     assert faults(data) == ["file: unpacks to more than 3 MiB"]
     monkeypatch.setattr(table_xlsx, "MAX_BYTES", 3 << 20)
     assert faults(b"PK\x03\x04" + b"x" * (3 << 20)) == ["file: larger than 3 MiB"]
@@ -183,18 +207,122 @@ def test_the_bounds_are_told_in_mib(monkeypatch):
 
 def test_the_bounds_are_those_documented():
     page = (Path(__file__).parents[2] / "docs" / "rates.md").read_text(encoding="utf-8")
-    unpacked_mib, lines = table_xlsx.MAX_UNPACKED_BYTES / 2**20, table_xlsx.MAX_LINES
+    unpacked_mib, lines = workbook_parts.MAX_UNPACKED_BYTES / 2**20, workbook_parts.MAX_LINES
     told = f"A workbook unpacks to at most {unpacked_mib:g} MiB and {lines:,} lines"
     assert told in page.replace("\n", " ")
+    assert f"{workbook_parts.MAX_CELLS:,} cells" in page.replace("\n", " ")
     assert table_xlsx.MAX_BYTES == table_csv.MAX_BYTES
 
 
-def test_a_row_that_claims_to_be_far_down_is_refused(monkeypatch):
-    monkeypatch.setattr(table_xlsx, "MAX_LINES", 9)
-    assert len(parse(repacked(SHEET, '<row r="2">', '<row r="9">'))) == 1
-    assert faults(repacked(SHEET, '<row r="2">', '<row r="99999999999">')) == [
-        "file: a sheet has at most 9 lines"
-    ]
+def with_rows(rows: str) -> bytes:
+    """A sound table of columns A and B, lines 1 and 2, and what is added to it."""
+    return repacked(SHEET, "</sheetData>", rows + "</sheetData>")
+
+
+def cell(place: str) -> str:
+    return f'<c r="{place}"><v>0.2</v></c>'
+
+
+def is_read(data: bytes) -> bool:
+    """The added price is for what line 2 prices already: that is found only by reading it."""
+    [told] = faults(data)
+    return "the same as line 2" in told
+
+
+@pytest.mark.parametrize(
+    "rows", ['<row r="{}">{}</row>', '<row r="{}"/><row>{}</row>', "<row>{1}</row>"]
+)
+def test_a_line_that_claims_to_be_far_down_is_refused(monkeypatch, rows):
+    monkeypatch.setattr(workbook_parts, "MAX_LINES", 9)
+    assert is_read(with_rows(rows.format(8, cell("A9"))))
+    assert faults(with_rows(rows.format(10, cell("A10")))) == ["file: a sheet has at most 9 lines"]
+
+
+def test_an_empty_line_far_down_is_refused_as_well(monkeypatch):
+    monkeypatch.setattr(workbook_parts, "MAX_LINES", 9)
+    assert len(parse(with_rows('<row r="8"/><row/>'))) == 1
+    assert faults(with_rows('<row r="9"/><row/>')) == ["file: a sheet has at most 9 lines"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "line", "column"),
+    [
+        (f"<row>{cell('AB3')}</row>", 3, 28),
+        (f"<row>{cell('X3')}</row>", 3, 24),
+        (f"<row>{'<c/>' * 19}{cell('A3')}</row>", 3, 19),
+        (f"<row>{'<c/>' * 9}{cell('J3')}{'<c/>' * 9}</row>", 3, 19),
+        (f'<row><c r="Z3"/></row><row>{cell("A4")}</row>', 3, 26),
+        (f"<row>{cell('A28')}</row>", 28, 2),
+        ('<row r="28"/>', 28, 2),
+    ],
+)
+def test_cells_too_far_apart_are_refused(monkeypatch, rows, line, column):
+    """They are laid out as a full rectangle: one at the far corner would take all memory."""
+    monkeypatch.setattr(workbook_parts, "MAX_CELLS", 54)
+    assert is_read(with_rows(f"<row>{cell('A27')}</row>"))
+    [told] = faults(with_rows(rows))
+    assert told.startswith("file: a sheet's cells span at most 54, lines times columns: ")
+    assert told.endswith(f"line {line} and column {column} are too far apart")
+
+
+@pytest.mark.parametrize(
+    ("part", "lines", "cells"),
+    [
+        ("<row><c/></row>", 1, 1),
+        ('<row/><row r="7"><c/></row>', 7, 7),
+        ("<row/>" * 4, 4, 4),
+        ('<row><c r="B1"/><c/></row>', 1, 3),
+        ('<row><c/><c/></row><row r="3"><c/></row>', 3, 6),
+        ('<c r="5"/>', 5, 5),
+    ],
+)
+def test_the_bounds_are_met_exactly(monkeypatch, part, lines, cells):
+    """Also by what no spreadsheet writes: rows and cells that do not say where they are."""
+
+    def is_sound():
+        data = io.BytesIO()
+        with zipfile.ZipFile(data, "w") as packed:
+            packed.writestr(SHEET, f"<sheetData>{part}</sheetData>")
+        try:
+            workbook_parts.sound_workbook(data.getvalue())
+        except workbook_parts.UnsoundWorkbook:
+            return False
+        return True
+
+    for few_lines, few_cells in ((0, 0), (1, 0), (0, 1)):
+        monkeypatch.setattr(workbook_parts, "MAX_LINES", lines - few_lines)
+        monkeypatch.setattr(workbook_parts, "MAX_CELLS", cells - few_cells)
+        assert is_sound() == (few_lines == few_cells)
+
+
+def test_an_empty_sheet_is_an_empty_table():
+    assert faults(workbook()) == faults(b"")
+
+
+def test_the_far_corner_of_a_sheet_does_not_end_the_process():
+    [told] = faults(repacked(SHEET, PRICE, PRICE.replace("A2", "XFD1048576")))
+    assert told.endswith("line 1048576 and column 16384 are too far apart")
+
+
+def test_only_what_was_looked_through_is_read():
+    """A picture, a macro or another format's parts in the same file do not reach the library."""
+    data = io.BytesIO(workbook(["price_per_min"], [0.1]))
+    with zipfile.ZipFile(data, "a") as packed:
+        packed.writestr("xl/media/image1.png", b"\x89PNG")
+        packed.writestr("content.xml", b"<not even sound")
+    sound = workbook_parts.sound_workbook(data.getvalue())
+    names = zipfile.ZipFile(io.BytesIO(sound)).namelist()
+    assert names == zipfile.ZipFile(io.BytesIO(workbook([]))).namelist()[: len(names)]
+    assert {"[Content_Types].xml", "_rels/.rels", SHEET} <= set(names)
+    assert len(parse(data.getvalue())) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_parts_of_one_name_are_refused():
+    data = io.BytesIO(workbook(["price_per_min"], [0.1]))
+    with zipfile.ZipFile(data, "a") as packed:
+        packed.writestr(SHEET, packed.read(SHEET))
+    assert faults(data.getvalue()) == ["file: has two parts of one name"]
 
 
 def test_the_size_that_a_sheet_claims_does_not_count():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fsbilling.credit.account import Account
 from fsbilling.errors import Refused
 from fsbilling.store.accounts import unknown
 from fsbilling.store.directory import NumberRow
 
+from . import accounts
 from .books import Transaction
 
 
@@ -22,6 +24,12 @@ def add_number(conn: Transaction, number: str, account: str, target: str) -> Ref
 
 def number(conn: Transaction, digits: str) -> NumberRow | None:
     return conn.books.numbers.get(digits)
+
+
+def lock_owner(conn: Transaction, digits: str) -> tuple[Account, str] | None:
+    owned = conn.books.numbers.get(digits)
+    account = accounts.lock(conn, owned.account) if owned else None
+    return (account, owned.target) if owned and account else None
 
 
 def add_line(conn: Transaction, kind: str, value: str, account: str) -> Refused | None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from fsbilling.errors import StoreError
-from fsbilling.store.holds import Hold
+from fsbilling.store.holds import Hold, Outline
 
-from . import accounts, usages
+from . import accounts, cdr_keys, usages
 from .books import Transaction, check
 
 
 def place(conn: Transaction, new: Hold) -> bool:
     key = (new.call.switch, new.call.uuid)
-    if key in conn.books.holds:
+    if key in conn.books.holds or cdr_keys.is_settled(conn, *key):
         return False
     _keep(conn, new)
     accounts.change_held(conn, new.account_id, new.amount_micros, delta_calls=1)
@@ -87,6 +89,15 @@ def live(conn: Transaction, *, switch: str | None = None, account: str | None = 
         if switch in (None, hold.call.switch) and account in (None, hold.call.account)
     ]
     return sorted(found, key=lambda hold: (hold.authorised_us, hold.call.uuid))
+
+
+def outlines(conn: Transaction, switch: str) -> list[Outline]:
+    return [Outline(hold.call.uuid, hold.leg_uuid) for hold in live(conn, switch=switch)]
+
+
+def among(conn: Transaction, switch: str, uuids: Iterable[str]) -> list[Hold]:
+    wanted = set(uuids)
+    return [hold for hold in live(conn, switch=switch) if hold.call.uuid in wanted]
 
 
 def _lock(conn: Transaction, switch: str, uuid: str) -> Hold | None:

@@ -11,7 +11,7 @@ import msgspec
 from fsbilling.billing.attempt import NumberPlan
 from fsbilling.billing.ending import end_of_call
 from fsbilling.billing.evidence import talks_since, was_let_through
-from fsbilling.billing.exact import make_exact
+from fsbilling.billing.exact import Exact, make_exact
 from fsbilling.billing.missed import NO_PACE, Missed
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.settle import settle
@@ -219,17 +219,22 @@ class Reconciler:
         ending = end_of_call(last, cdr.service, witness)
         if ending is None:
             return
-        exact: Cdr | Refused | None = None
+        exact: Exact | Refused | None = None
         if self._apply:
             exact = make_exact(self._db, self._book, cdr, ending, now_us=self._clock.now_us())
-        refused = f" ({exact.reason}: {exact.detail})" if isinstance(exact, Refused) else ""
+        refused = ""
+        if isinstance(exact, Refused):
+            refused = f" ({exact.reason}: {exact.detail})"
+        elif exact is not None and exact.month_left is not None:
+            left = exact.month_left
+            refused = f" (put right, but not its month: {left.reason}: {left.detail}; cdr rerate)"
         yield Difference(
             kind=Kind.ESTIMATE,
             uuid=cdr.uuid,
             account=cdr.account,
             here=_seconds(cdr.ended_us, cdr.answered_us),
             there=_seconds(ending.ended_us, cdr.answered_us or ending.answered_us) + refused,
-            applied=isinstance(exact, Cdr),
+            applied=isinstance(exact, Exact) and exact.month_left is None,
         )
 
 

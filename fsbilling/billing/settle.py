@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from fsbilling.billing.caps import spend
-from fsbilling.billing.level import adjust_to_level, counts_volume
+from fsbilling.billing.level import adjust_to_level
 from fsbilling.billing.outlived import as_renewed, outlived
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import Cdr
@@ -125,7 +125,7 @@ def _count(
     """Count a billed call for its month, and adjust the month when that reaches a level."""
     month = (account.account_id, cdr.tariff, cdr.month)
     before = None
-    if tariff is not None and counts_volume(tariff):
+    if tariff is not None and tariff.plan.looks_back:
         before = usages.find(conn, *month).volume
     usages.count_call(conn, *month, billed_s=cdr.billed_s, included_s=cdr.included_s)
     # The charge has been posted: what is free is asked for again.

@@ -24,7 +24,8 @@ from fsbilling.store import cdrs, holds
 from fsbilling.store.engine import Database
 from fsbilling.store.holds import Hold
 from fsbilling.switch.channel import Channel
-from fsbilling.switch.witness import Record, Witness
+from fsbilling.switch.record import Record
+from fsbilling.switch.witness import Witness
 
 GRACE_US = 10 * US_PER_S
 """A call that ended so lately may be on its way into SQL: nothing is said of it."""
@@ -167,7 +168,8 @@ class Reconciler:
             session = session_of(hold, NO_PACE)
             answered_us = session.answered_us or ending.answered_us
             session = msgspec.structs.replace(session, answered_us=answered_us)
-            settle(self._db, self._book, session, ending, now_us=self._clock.now_us())
+            now_us = self._clock.now_us()
+            settle(self._db, self._book, session, ending, now_us=now_us, is_restored=True)
             applied = True
         yield Difference(
             kind=Kind.UNSETTLED,

@@ -331,6 +331,22 @@ def test_the_command_tells_programs_as_well(office, folder):
     assert "1 differences among 1 billed legs of fs1" in result.stderr
 
 
+def test_what_is_logged_is_no_part_of_what_programs_are_told(office, folder):
+    leg = json.loads(RECORDING.read_text())
+    asker = "00000000-0000-4000-8000-00000000000a"
+    leg["variables"] |= {
+        "fsbilling_account": "acme",
+        "fsbilling_call": leg["variables"]["uuid"],
+        "direction": "outbound",
+        "originator": asker,
+    }
+    (folder / "x.cdr.json").write_text(json.dumps(leg))
+    (folder / f"{asker}.cdr.json").write_text("[")
+    result = office.run("reconcile", folder / "x.cdr.json", "--apply", "--json")
+    assert "no_record" in json.loads(result.stdout)["differences"][0]["there"]
+    assert "witness unreadable" in result.stderr
+
+
 def test_a_source_that_is_not_there_is_misuse(office, tmp_path):
     assert "there is no such file" in office.misused("reconcile", tmp_path / "nowhere")
 

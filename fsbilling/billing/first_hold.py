@@ -73,6 +73,7 @@ def first_hold(
     grant = first_grant(
         terms,
         now_us=now_us,
+        since_us=call.created_us,
         free_micros=allowed.free_micros,
         live_calls=account.live_calls + 1,
         slice_s=slice_s,

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
-from fsbilling.billing.caps import UNCOUNTED
 from fsbilling.calls.session import Session
 from fsbilling.credit.account import Standing
 from fsbilling.credit.allowance import allowance
-from fsbilling.credit.limits import Periods, periods
+from fsbilling.credit.limits import periods
 from fsbilling.store import spending, usages
 
 
@@ -35,23 +34,20 @@ class Left:
             months.add(session.call.month)
             account_ids.add(standing.account_id)
             if standing.limits.is_capped:
-                of = _periods(session, standing)
+                of = periods(standing.limits, session.call.created_us)
                 capped.setdefault(standing.account_id, set()).update((of.day, of.month))
         return cls(usages.included_free(conn, account_ids, months), spending.used_by(conn, capped))
 
     def free_micros(self, session: Session, standing: Standing) -> int:
         """Give the credit that no hold has taken, or what the account's caps leave of it."""
+        limits = standing.limits
+        if not limits.is_capped:
+            return standing.free_micros
         used_micros = self._used_micros.get(standing.account_id, {})
-        of = _periods(session, standing)
-        return allowance(standing.free_micros, standing.limits, of, used_micros).free_micros
+        of = periods(limits, session.call.created_us)
+        return allowance(standing.free_micros, limits, of, used_micros).free_micros
 
     def included_free_s(self, session: Session, standing: Standing) -> int:
         """Give the seconds of the call's package that no hold has taken."""
         key = standing.account_id, session.terms.tariff, session.call.month
         return self._packages_s.get(key, 0)
-
-
-def _periods(session: Session, standing: Standing) -> Periods:
-    if not standing.limits.is_capped:
-        return UNCOUNTED
-    return periods(standing.limits, session.call.created_us)

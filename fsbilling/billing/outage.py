@@ -157,6 +157,7 @@ class Outage:
         grant = first_grant(
             terms,
             now_us=now_us,
+            since_us=call.created_us,
             free_micros=free_micros,
             live_calls=1,
             slice_s=LONGEST_S,

@@ -18,7 +18,7 @@ from fsbilling.calls.event import CreditChanged, Suspended
 from fsbilling.calls.session import Phase, Session
 from fsbilling.clock import US_PER_S
 from fsbilling.credit.account import Standing
-from fsbilling.credit.outlook import outlook, outlook_of_ringing
+from fsbilling.credit.outlook import is_far_ahead, outlook, outlook_of_ringing
 from fsbilling.credit.slice import Grant
 from fsbilling.store import accounts
 from fsbilling.store.engine import Database
@@ -42,6 +42,8 @@ class CreditWatch:
         self._meter = meter
         self._breathe = breathe
         self._seen: dict[str, Standing] = {}
+        self._quiet: dict[str, tuple[Standing, list[Session]]] = {}
+        """The accounts whose calls had nothing to do, as all of them were when last looked at."""
 
     def look(self) -> None:
         """Compare each account with what it was, and tell the calls that it matters to.
@@ -51,8 +53,19 @@ class CreditWatch:
         live: dict[str, list[Session]] = {}
         for session in self._unhurried(self._meter.sessions()):
             live.setdefault(session.call.account, []).append(session)
+        for code in self._seen.keys() - live.keys():
+            del self._seen[code]
+            self._quiet.pop(code, None)
+        if live:
+            self._look_at(live)
+
+    def _look_at(self, live: dict[str, list[Session]]) -> None:
         with self._db.read() as conn:
-            standings = list(accounts.standings(conn, list(live)))
+            standings = [
+                standing
+                for standing in accounts.standings(conn, list(live))
+                if self._quiet.get(standing.code) != (standing, live[standing.code])
+            ]
             changed = {standing.code for standing in standings if self._has_changed(standing)}
             looks = [
                 (session, standing)
@@ -61,15 +74,37 @@ class CreditWatch:
                 if standing.code in changed or _may_matter(session, standing)
             ]
             left = Left.of(conn, self._unhurried(looks))
+        told, missed = self._tell(looks, left)
+        changed -= missed
+        for standing in standings:
+            code = standing.code
+            if code in changed or code not in self._seen:
+                self._seen[code] = standing
+            if code in told or code in missed or not _may_rest(standing, live[code]):
+                self._quiet.pop(code, None)
+            else:
+                self._quiet[code] = standing, live[code]
+
+    def _tell(
+        self, looks: Iterable[tuple[Session, Standing]], left: Left
+    ) -> tuple[set[str], set[str]]:
+        """Let each call know when it should do something.
+
+        Gives the accounts of which a call was told something, and those of which one was busy:
+        it is told later.
+        """
+        told: set[str] = set()
         missed: set[str] = set()
         for session, standing in self._unhurried(looks):
-            if not self._tell(session, standing, left):
+            key = session.call.key
+            if self._meter.is_busy(key):
                 missed.add(standing.code)
-        for standing in standings:
-            if standing.code in changed - missed or standing.code not in self._seen:
-                self._seen[standing.code] = standing
-        for code in self._seen.keys() - live.keys():
-            del self._seen[code]
+                continue
+            news = Suspended() if standing.suspended else self._news(session, standing, left)
+            if news is not None:
+                told.add(standing.code)
+                self._meter.post(key, news)
+        return told, missed
 
     def _unhurried(self, calls: Iterable[T]) -> Iterator[T]:
         return unhurried(calls, self._breathe)
@@ -87,24 +122,17 @@ class CreditWatch:
         before = self._seen.get(standing.code, standing)
         return standing.revision != before.revision
 
-    def _tell(self, session: Session, standing: Standing, left: Left) -> bool:
-        """Let a call know when it should do something; False when it is busy: tell it later."""
-        key = session.call.key
-        if self._meter.is_busy(key):
-            return False
-        event = Suspended() if standing.suspended else self._news(session, standing, left)
-        if event is not None:
-            self._meter.post(key, event)
-        return True
-
     def _news(self, session: Session, standing: Standing, left: Left) -> CreditChanged | None:
         """Say what a call should do now; None when the rest is for its next renewal."""
         if session.phase not in (Phase.RINGING, Phase.TALKING):
             return None
+        is_other = self._is_other(standing)
         now_us = self._meter.now_us(session.call.switch)
+        if not (is_other or _may_act(session, standing, now_us)):
+            return None
         seen = _outlook(session, standing, left, now_us)
         gives_back = seen.granted_s < session.granted_s
-        if not (self._is_other(standing) or gives_back or (session.dry and seen.reserve_s)):
+        if not (is_other or gives_back or (session.dry and seen.reserve_s)):
             return None
         return CreditChanged(
             now_us=now_us,
@@ -128,13 +156,46 @@ def _may_matter(session: Session, standing: Standing) -> bool:
     return session.phase is Phase.RINGING and is_shared
 
 
+def _may_rest(standing: Standing, calls: Iterable[Session]) -> bool:
+    """Tell whether calls with nothing to do have nothing to do until they or their account change.
+
+    Time alone asks nothing of a call that talks: the longer it has, the less it could give back.
+    One that rings may come to another band, at another price. What caps and packages leave may
+    change unseen, and a call that has run dry waits for any of it.
+    """
+    return not standing.limits.is_capped and not any(
+        session.dry
+        or session.included_s
+        or (session.phase is Phase.RINGING and session.terms.edges)
+        for session in calls
+    )
+
+
+def _may_act(session: Session, standing: Standing, now_us: int) -> bool:
+    """Tell whether a call may go on longer or have to give back, as the account is known."""
+    return (
+        session.dry
+        or session.phase is Phase.RINGING
+        or is_far_ahead(
+            granted_s=session.granted_s,
+            talked_s=_talked_s(session, now_us),
+            live_calls=standing.live_calls,
+            longest_s=standing.limits.max_call_s,
+        )
+    )
+
+
+def _talked_s(session: Session, now_us: int) -> int:
+    """Round up how long it has talked."""
+    return -(-max(now_us - session.answered_us, 0) // US_PER_S)
+
+
 def _outlook(session: Session, standing: Standing, left: Left, now_us: int) -> Grant:
     look: Callable[..., Grant] = outlook_of_ringing
     answered_us = now_us
     if session.phase is not Phase.RINGING:
         answered_us = session.answered_us
-        talked_us = max(now_us - answered_us, 0)
-        look = partial(outlook, talked_s=-(-talked_us // US_PER_S))
+        look = partial(outlook, talked_s=_talked_s(session, now_us))
     return look(
         session.terms,
         answered_us=answered_us,

@@ -108,7 +108,7 @@ def _cost(terms: Terms, charge: Charge, limit_micros: int | None) -> dict[str, A
 
 
 def _who(call: Call) -> dict[str, Any]:
-    return {name: getattr(call, name) for name in Call.__struct_fields__}
+    return msgspec.structs.asdict(call)
 
 
 def _ended_by(session: Session, ending: HungUp) -> HungUpBy:

@@ -86,6 +86,5 @@ class Session(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 Step = tuple[Session, list[do.Command]]
 
 
-def changed(session: Session, **changes: object) -> Session:
-    """Give the same call with some of what is known of it changed."""
-    return msgspec.structs.replace(session, **changes)
+changed = msgspec.structs.replace
+"""Gives the same call with some of what is known of it changed."""

@@ -35,6 +35,8 @@ def allowance(
     A period that is not counted (the call began before there was a cap) bounds nothing.
     """
     allowed = Allowance(free_micros, HungUpBy.CREDIT)
+    if not limits.is_capped:
+        return allowed
     caps = (
         (limits.daily_cap_micros, of.day, HungUpBy.DAILY_CAP),
         (limits.monthly_cap_micros, of.month, HungUpBy.MONTHLY_CAP),

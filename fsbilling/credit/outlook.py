@@ -15,6 +15,12 @@ KEPT_S = 2
 """A hold is never shortened to end sooner: the switch needs the time to take its timer back."""
 
 
+def is_far_ahead(*, granted_s: int, talked_s: int, live_calls: int, longest_s: int | None) -> bool:
+    """Tell whether a call that talks may hold too much: if not, an outlook asks nothing back."""
+    is_beyond = longest_s is not None and granted_s > longest_s
+    return is_beyond or (live_calls > 1 and granted_s > talked_s + 2 * KEPT_S)
+
+
 def outlook(
     terms: Terms,
     *,
@@ -45,9 +51,8 @@ def outlook(
     kept_s = granted_s
     if live_calls > 1 and granted_s > talked_s + 2 * KEPT_S + share_s // 2:
         fair_s = talked_s + KEPT_S + share_s // SHARE_PARTS
-        # Only the package's seconds that are kept: all of them would cover the whole hold.
-        taken_s = price(terms, answered_us, fair_s * US_PER_S, included_s).included_s
-        kept_s = covered_s(terms, answered_us, fair_s, granted_s, taken_s)
+        fair = price(terms, answered_us, fair_s * US_PER_S, included_s)
+        kept_s = covered_s(terms, answered_us, fair, granted_s)
     kept_s = min(kept_s, longest_s)
     reserve_s = min(share_s, max(longest_s - granted_s, 0))
     if kept_s >= granted_s:
@@ -76,11 +81,14 @@ def outlook_of_ringing(
     """The same for a call that rings, and could be answered now: `answered_us`.
 
     It gives back what it holds beyond the first hold of a call that began now in its place, when
-    that is half of it or the least there is.
+    that is half of it or the least there is; the least it keeps.
     """
+    if granted_s <= FIRST_S:
+        return Grant(granted_s, held_micros, included_s, 0)
     first = first_grant(
         terms,
         now_us=answered_us,
+        since_us=answered_us,
         free_micros=max(free_micros, 0) + held_micros,
         live_calls=live_calls,
         slice_s=granted_s,

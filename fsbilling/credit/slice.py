@@ -79,27 +79,26 @@ def next_grant(
         limit_s = min(limit_s, longest_s)
     free_micros, calls = max(free_micros, 0), max(live_calls, 1)
     package_s = included_s + included_free_s
-    budget_micros = held_micros + free_micros
-    reachable_s = affordable_s(terms, answered_us, budget_micros, limit_s, package_s)
-    if reachable_s <= granted_s:
-        return Grant(granted_s, held_micros, included_s, 0)
     share_micros = held_micros + free_micros // calls
     share_of_package_s = included_s + included_free_s // calls
     end_s = affordable_s(terms, answered_us, share_micros, limit_s, share_of_package_s)
     share_s = max(end_s - granted_s, 0)
     wanted_s = granted_s + min(_part(share_s, is_first=not granted_s), slice_s)
-    wanted_s = min(wanted_s, reachable_s)
-    # Only the package's seconds that are wanted: all of it would cover the most, and cost nothing.
-    taken_s = price(terms, answered_us, wanted_s * US_PER_S, package_s).included_s
-    paid_s = covered_s(terms, answered_us, wanted_s, limit_s, taken_s)
+    if wanted_s > end_s:
+        budget_micros = held_micros + free_micros
+        reachable_s = affordable_s(terms, answered_us, budget_micros, limit_s, package_s)
+        wanted_s = min(wanted_s, reachable_s)
+        if wanted_s <= granted_s:
+            return Grant(granted_s, held_micros, included_s, 0)
+    wanted = price(terms, answered_us, wanted_s * US_PER_S, package_s)
+    paid_s = covered_s(terms, answered_us, wanted, limit_s)
     if paid_s == limit_s:
         # Nothing more to pay, however long: free, or at the maximum charge. Keep the net short.
         paid_s = wanted_s
-    charge = price(terms, answered_us, paid_s * US_PER_S, taken_s)
     return Grant(
         granted_s=paid_s,
-        held_micros=charge.amount_micros,
-        included_s=taken_s,
+        held_micros=wanted.amount_micros,
+        included_s=wanted.included_s,
         reserve_s=max(granted_s + share_s - paid_s, 0),
     )
 
@@ -114,6 +113,7 @@ def first_grant(
     terms: Terms,
     *,
     now_us: int,
+    since_us: int,
     free_micros: int,
     live_calls: int,
     slice_s: int,
@@ -123,7 +123,9 @@ def first_grant(
     """Decide what a call that starts to ring at `now_us` gets, whenever it is answered.
 
     A call that rings across the edge of a band talks at another price. Where that may happen,
-    the hold pays for the granted seconds at the dearest price that can come to them.
+    the hold pays for the granted seconds at the dearest price that can come to them. `since_us`
+    is a moment of the switch's time before which it was not answered: `now_us` may be ahead of
+    the switch's clock, by up to `RING_S`.
     """
 
     def granted(by: Terms) -> Grant:
@@ -140,7 +142,8 @@ def first_grant(
         )
 
     grant = granted(terms)
-    dearest = _dearest(terms, now_us, RING_S + grant.granted_s)
+    from_us = max(min(since_us, now_us), now_us - RING_S * US_PER_S)
+    dearest = _dearest(terms, from_us, now_us + (RING_S + grant.granted_s) * US_PER_S)
     if not dearest:
         return grant
     grants = [granted(each) for each in dearest]
@@ -177,18 +180,17 @@ def can_start(
     return with_credit_s > without_s or without_s == HORIZON_S
 
 
-def _dearest(terms: Terms, now_us: int, window_s: int) -> list[Terms]:
-    """Give terms that nothing in the window is dearer than; none when no edge lies in it.
+def _dearest(terms: Terms, from_us: int, to_us: int) -> list[Terms]:
+    """Give terms that nothing from then to then is dearer than; none when no edge lies there.
 
     One for each row that may be in force at the answer, as its fees and increments hold for the
     whole call, with the highest price of time of any row that may follow.
     """
-    end_us = now_us + window_s * US_PER_S
     edges_us = (at_s * US_PER_S for at_s, _ in terms.edges)
-    within_us = [at_us for at_us in edges_us if now_us < at_us <= end_us]
+    within_us = [at_us for at_us in edges_us if from_us < at_us <= to_us]
     if not within_us:
         return []
-    starts = [terms.start_rate(at_us) for at_us in (now_us, *within_us)]
+    starts = [terms.start_rate(at_us) for at_us in (from_us, *within_us)]
     bands = {rate.band for rate in starts}
     rows = (terms.rate, *terms.others)
     hour_micros = max(row.hour_micros for row in rows if row.band in bands)

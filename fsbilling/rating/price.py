@@ -73,33 +73,31 @@ def affordable_s(
     """
     if credit_micros < 0:
         return 0
-    if _cost_micros(terms, answered_us, limit_s, included_s) <= credit_micros:
-        return max(limit_s, 0)
-    # The limit costs more than the credit: so the credit is below any maximum charge.
+    limit_s = max(limit_s, 0)
     rate = terms.start_rate(answered_us)
-    grace_s = max(rate.grace_s - 1, 0)
+    bound = _bound(terms, credit_micros)
+    if rate.max_charge_micros and rate.max_charge_micros * S_PER_H < bound:
+        return limit_s
+    if limit_s < rate.grace_s:
+        return limit_s
     end_s = _billed_s(rate, limit_s)
-    billed_s = _billed_within_s(terms, answered_us, credit_micros, end_s, included_s)
+    billed_s = _billed_within_s(terms, answered_us, bound, end_s, included_s)
+    if billed_s == end_s:
+        return limit_s
+    grace_s = max(rate.grace_s - 1, 0)
     if billed_s < rate.first_increment_s:
         return grace_s
     steps = (billed_s - rate.first_increment_s) // rate.next_increment_s
     return max(grace_s, rate.first_increment_s + steps * rate.next_increment_s)
 
 
-def covered_s(
-    terms: Terms, answered_us: int, seconds: int, limit_s: int, included_s: int = 0
-) -> int:
-    """Give the last second, up to `limit_s`, that costs no more than `seconds` do.
+def covered_s(terms: Terms, answered_us: int, paid: Charge, limit_s: int) -> int:
+    """Give the last second, up to `limit_s`, that asks no more money or package than a charge.
 
-    Talk up to it is already paid for when `seconds` are: with 60/60 increments 61 s cover 120;
-    within a minimum charge they cover all that it buys; at the maximum charge, the limit.
+    Talk up to it is already paid for: with 60/60 increments 61 s cover 120; within a minimum
+    charge they cover all that it buys; at the maximum charge, the limit.
     """
-    paid_micros = _cost_micros(terms, answered_us, seconds, included_s)
-    return affordable_s(terms, answered_us, paid_micros, limit_s, included_s)
-
-
-def _cost_micros(terms: Terms, answered_us: int, seconds: int, included_s: int) -> int:
-    return price(terms, answered_us, seconds * US_PER_S, included_s).amount_micros
+    return affordable_s(terms, answered_us, paid.amount_micros, limit_s, paid.included_s)
 
 
 def _billed_s(rate: Rate, talked_s: int) -> int:
@@ -136,15 +134,23 @@ def _note(kind: PartKind, whole_micros: int, parts: list[Part]) -> None:
         parts.append(Part(kind, rest_micros))
 
 
-def _billed_within_s(
-    terms: Terms, answered_us: int, credit_micros: int, end_s: int, included_s: int
-) -> int:
-    """Give how many billed seconds, increments aside, the credit buys; it buys fewer than all."""
-    rate = terms.start_rate(answered_us)
+def _bound(terms: Terms, credit_micros: int) -> int:
+    """Give the least that may not be asked (in 3600ths): it rounds to more than the credit.
+
+    round_half_up(asked) <= credit  <=>  asked < (credit // micros + 1/2) * micros.
+    """
     micros = terms.precision_micros
-    # What is asked, in 3600ths, must stay below the least that rounds to more than the credit:
-    # round_half_up(asked) <= credit  <=>  asked < (credit // micros + 1/2) * micros.
-    bound = (2 * (credit_micros // micros) + 1) * micros * (S_PER_H // 2)
+    return (2 * (credit_micros // micros) + 1) * micros * (S_PER_H // 2)
+
+
+def _billed_within_s(
+    terms: Terms, answered_us: int, bound: int, end_s: int, included_s: int
+) -> int:
+    """Give how many billed seconds up to `end_s`, increments aside, ask for less than the bound.
+
+    A maximum charge is not heeded.
+    """
+    rate = terms.start_rate(answered_us)
     if rate.per_call_micros * S_PER_H >= bound:
         return 0
     billed_s = _free_s(rate, end_s, included_s)
@@ -154,8 +160,7 @@ def _billed_within_s(
     for row, seconds in terms.pieces(answered_us, billed_s, end_s):
         usage = row.hour_micros * seconds
         if usage >= left:
-            billed_s += (left - 1) // row.hour_micros
-            break
+            return billed_s + (left - 1) // row.hour_micros
         left -= usage
         billed_s += seconds
     return billed_s

@@ -275,9 +275,10 @@ def test_affordable_is_the_largest_number_of_seconds_within_the_credit(case, som
 @settings(max_examples=100, deadline=None)
 @given(cases(), st.integers(0, LIMIT_S), st.integers(0, LIMIT_S))
 def test_covered_seconds_cost_nothing_more_and_the_next_one_does(case, seconds, limit_s):
-    terms, at_us, included_s = case.terms, case.answered_us, case.included_s
-    paid_micros = price(terms, at_us, seconds * S, included_s).amount_micros
-    end_s = covered_s(terms, at_us, seconds, limit_s, included_s)
+    terms, at_us = case.terms, case.answered_us
+    paid = price(terms, at_us, seconds * S, case.included_s)
+    paid_micros, included_s = paid.amount_micros, paid.included_s
+    end_s = covered_s(terms, at_us, paid, limit_s)
     assert min(seconds, limit_s) <= end_s <= limit_s
     assert price(terms, at_us, end_s * S, included_s).amount_micros <= paid_micros
     if end_s < limit_s:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .node import SimNode
     from .weather import Diary, Weather
 
+LATENCY_US = 1_000
+"""How long a word to the switch takes at most."""
 API_TIMEOUT_US = 5 * S
 SQL_TIMEOUT_US = 3 * S
 LONG_US = S // 100
@@ -50,16 +52,29 @@ class Fate:
     def strikes(self, chance: float) -> bool:
         return chance > 0.0 and not self.is_calm and self.draw.random() < chance
 
-    def wait(self, now_us: int, us: int, where: str) -> None:
+    def wait(self, longest_us: int, where: str) -> None:
         """Wait at an await; it may be the last thing this daemon does.
 
         With `restless` below 1 only that share of short waits lets others go first.
         """
-        if self._kill and self.strikes(self._kill):
-            self.diary.tell(now_us, f"killed at {where}")
-            self.process._hub.after(us, self.on_kill)
-        elif us < LONG_US and self._restless < 1.0 and self.draw.random() >= self._restless:
+        draw = self.draw
+        is_last = self._kill > 0.0 and self.strikes(self._kill)
+        is_short = longest_us < LONG_US and not is_last
+        if is_short and self._restless < 1.0 and draw.random() >= self._restless:
             return
+        self._sleep(int(draw.random() * longest_us), where, is_last=is_last)
+
+    def wait_in_vain(self, us: int, what: str) -> None:
+        """Wait for an answer that does not come; that may be the last thing as well."""
+        now_us = self.process._hub.now_us
+        self.diary.trouble(now_us, now_us + us, what)
+        self._sleep(us, what, is_last=self.strikes(self._kill))
+
+    def _sleep(self, us: int, where: str, *, is_last: bool) -> None:
+        if is_last:
+            hub = self.process._hub
+            self.diary.tell(hub.now_us, f"killed at {where}")
+            hub.after(us, self.on_kill)
         self.process.sleep(us)
 
 
@@ -106,7 +121,7 @@ class Passage:
 
     def __enter__(self) -> Any:
         fate, state = self._fate, self._state
-        fate.wait(state.now_us(), state.latency_us(fate.draw), self._what)
+        fate.wait(state.latency_us, self._what)
         if state.is_away:
             raise StoreError("simulated: SQL is away")
         self._may_fail("refused")
@@ -126,7 +141,7 @@ class Passage:
             self._commit()
         else:
             self._work.__exit__(None, None, None)
-        fate.wait(state.now_us(), state.latency_us(fate.draw), self._what)
+        fate.wait(state.latency_us, self._what)
         return None
 
     def _commit(self) -> None:
@@ -139,9 +154,7 @@ class Passage:
             raise
         self._work.__exit__(None, None, None)
         if fate.strikes(fate.weather.sql_unknown):
-            now_us = state.now_us()
-            fate.diary.trouble(now_us, now_us + SQL_TIMEOUT_US, "commit unknown")
-            fate.wait(now_us, SQL_TIMEOUT_US, "commit unknown")
+            fate.wait_in_vain(SQL_TIMEOUT_US, "commit unknown")
             raise StoreError("simulated: committed, but the answer was lost")
 
     def _may_fail(self, how: str) -> None:
@@ -161,8 +174,10 @@ class SqlState:
         self.is_away = False
         self.is_slow = False
 
-    def latency_us(self, draw: random.Random) -> int:
-        return int(draw.random() * (2 * S if self.is_slow else 4_000))
+    @property
+    def latency_us(self) -> int:
+        """How long it takes at most."""
+        return 2 * S if self.is_slow else 4_000
 
 
 class Link:
@@ -226,14 +241,14 @@ class Link:
         fate, node = self._fate, self._node
         connection = self._connection
         self._need(connection)
-        fate.wait(node.hub.now_us, fate.draw.randint(0, 1_000), f"before {command[:40]}")
+        fate.wait(LATENCY_US, f"before {command[:40]}")
         self._need(connection)
         if fate.strikes(fate.weather.api_unsent):
             self._time_out(f"unsent {command[:40]}")
         answer = node.execute(command)
         if fate.strikes(fate.weather.api_unanswered):
             self._time_out(f"unanswered {command[:40]}")
-        fate.wait(node.hub.now_us, fate.draw.randint(0, 1_000), f"after {command[:40]}")
+        fate.wait(LATENCY_US, f"after {command[:40]}")
         self._need(connection)
         return answer
 
@@ -242,9 +257,7 @@ class Link:
             raise SwitchError("simulated: the link is down")
 
     def _time_out(self, what: str) -> None:
-        now_us = self._node.hub.now_us
-        self._fate.diary.trouble(now_us, now_us + API_TIMEOUT_US, what)
-        self._fate.wait(now_us, API_TIMEOUT_US, what)
+        self._fate.wait_in_vain(API_TIMEOUT_US, what)
         raise SwitchTimeout("simulated: no answer in time")
 
     def _hand_over(self, step: Callable[[], None]) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from heapq import heappop, heappush
 
 from greenlet import getcurrent, greenlet
 
-from fsbilling.sim.virtual_clock import Timed, VirtualClock
+from fsbilling.sim.virtual_clock import EPOCH_US, Timed
 
 
 class Killed(BaseException):
@@ -20,31 +20,25 @@ class Hub:
     """Runs what is due, in order of time, then of arrival; the same seed gives the same order."""
 
     def __init__(self) -> None:
-        self.clock = VirtualClock()
         self.machines: list[Timed] = []
         self.unhandled: BaseException | None = None
-        self.now_us = self.clock.now_us()
+        self.now_us = EPOCH_US
         self._main = getcurrent()
         self._heap: list[tuple[int, int, Callable[[], object]]] = []
         self._order = 0
-
-    def move_to(self, now_us: int) -> None:
-        """Set the time."""
-        self.now_us = now_us
-        self.clock.move_to(now_us)
 
     def at(self, due_us: int, action: Callable[[], object]) -> None:
         """Do `action` at a moment."""
         self._order = order = self._order + 1
         now_us = self.now_us
-        heapq.heappush(self._heap, (max(now_us, due_us), order, action))
+        heappush(self._heap, (max(now_us, due_us), order, action))
 
     def after(self, delay_us: int, action: Callable[[], object]) -> None:
         self.at(self.now_us + delay_us, action)
 
     def run_until(self, until_us: int) -> None:
         """Let time pass. Raises what broke in a fibre."""
-        heap, take, machines = self._heap, heapq.heappop, self.machines
+        heap, machines = self._heap, self.machines
         while True:
             due_us = heap[0][0] if heap else until_us + 1
             machine: Timed | None = None
@@ -54,15 +48,15 @@ class Hub:
                     due_us, machine = own_us, each
             if due_us > until_us:
                 break
-            if due_us > self.now_us:
-                self.move_to(due_us)
-            if machine is not None:
-                machine.advance_to(self.now_us)
+            if machine is None:
+                self.now_us = due_us
+                heappop(heap)[2]()
             else:
-                take(heap)[2]()
+                self.now_us = max(self.now_us, due_us)
+                machine.advance_to(self.now_us)
             if self.unhandled is not None:
                 raise self.unhandled
-        self.move_to(until_us)
+        self.now_us = until_us
         for machine in machines:
             machine.advance_to(until_us)
 
@@ -119,7 +113,7 @@ class Process:
         self._jobs.clear()
 
     def _resume(self, fibre: greenlet) -> None:
-        if self.is_dead or fibre.dead:
+        if self.is_dead:
             return
         if self.frozen_until_us > self._hub.now_us:
             self._hub.at(self.frozen_until_us, lambda: self._resume(fibre))

@@ -16,7 +16,7 @@ from fsbilling.sim.switch import SimSwitch
 from fsbilling.store.engine import Database
 from fsbilling.switch.channel import Channel
 
-from .doors import Fate, SqlState
+from .doors import LATENCY_US, Fate, SqlState
 from .hub import Hub, Process
 from .life import HOOK_DEADLINE_US, Life
 from .rules import Books, RuleBrokenError
@@ -93,7 +93,7 @@ class SimNode:
         self._draw = random.Random(f"node/{name}/{seed}")
         self.machine_clock = MachineClock(hub, weather.clock_offset_us)
         self.switch = WatchedSwitch(
-            hub.clock, name=name, seed=seed, hook=self._hook, max_late_us=MAX_LATE_US
+            MachineClock(hub, 0), name=name, seed=seed, hook=self._hook, max_late_us=MAX_LATE_US
         )
         self.switch.listen(self._event, EVENTS, variable="fsbilling_account")
         hub.machines.append(self.switch)
@@ -263,13 +263,13 @@ class Conversation:
 
     def _converse(self) -> None:
         node, fate = self._node, self._node.fate
-        fate.wait(node.hub.now_us, fate.draw.randint(0, 1_000), "connect")
+        fate.wait(LATENCY_US, "connect")
         if not self._is_open:
             return
         variables = self._life.decide(self._channel)
         node.check_permission(self._channel.uuid, variables)
-        fate.wait(node.hub.now_us, fate.draw.randint(0, 1_000), "decided")
+        fate.wait(LATENCY_US, "decided")
         taken = self._answer(variables)
-        fate.wait(node.hub.now_us, fate.draw.randint(0, 1_000), "answered")
+        fate.wait(LATENCY_US, "answered")
         if not taken or fate.strikes(fate.weather.api_unanswered):
             self._life.abandoned(self._channel)

@@ -292,7 +292,7 @@ def test_credit_ends_at_the_right_second_across_an_edge():
     assert affordable_s(live, us(start), 149_999, 3_600) == 29
     assert affordable_s(live, us(start), 151_999, 3_600) == 30
     assert affordable_s(live, us(start), 152_000, 3_600) == 31
-    assert covered_s(live, us(start), 30, 3_600) == 30
+    assert covered_s(live, us(start), price(live, us(start), 30 * S), 3_600) == 30
 
 
 THREE_BANDS = Terms(

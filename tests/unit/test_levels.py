@@ -364,7 +364,8 @@ def test_money_begins_at_the_second_at_which_the_package_ends():
     assert affordable_s(PACKAGE, 0, 99, HOUR_S, 59) == 0
     assert affordable_s(PACKAGE, 0, 100, HOUR_S, 3) == 0
     assert affordable_s(PACKAGE, 0, 100, HOUR_S, 6) == 6
-    assert covered_s(PACKAGE, 0, 1, HOUR_S, 59) == 54
+    assert affordable_s(PACKAGE, 0, 100, HOUR_S, 59) == 54
+    assert covered_s(PACKAGE, 0, price(PACKAGE, 0, S, 59), HOUR_S) == 6
 
 
 def test_a_package_without_end_lasts_to_the_limit():

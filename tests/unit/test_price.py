@@ -202,6 +202,7 @@ def test_without_credit_the_grace_remains():
     assert affordable_s(terms(grace_s=6), ANSWERED_US, 0, HOUR_S) == 5
     assert affordable_s(terms(grace_s=6), ANSWERED_US, 2_500, HOUR_S) == 5
     assert affordable_s(terms(grace_s=6), ANSWERED_US, 0, 3) == 3
+    assert affordable_s(terms(grace_s=6), ANSWERED_US, 0, 6) == 5
 
 
 @pytest.mark.parametrize("fields", [{}, {"grace_s": 6}, {"price_per_min": 0}])
@@ -225,6 +226,14 @@ def test_credit_is_compared_with_the_rounded_charge():
     assert affordable_s(rough, ANSWERED_US, 159_999, HOUR_S) == 61
     assert affordable_s(rough, ANSWERED_US, 160_000, HOUR_S) == 65
     assert affordable_s(rough, ANSWERED_US, 9_999, HOUR_S) == 1
+
+
+def test_a_maximum_that_rounds_up_beyond_the_credit_is_not_reached():
+    rate = Rate(rate_micros_per_min=150_000, max_charge_micros=5_000)
+    capped = Terms(tariff="std", version=1, rate=rate, precision_micros=10_000)
+    # 2 s ask the maximum, and half of the precision rounds up.
+    assert affordable_s(capped, ANSWERED_US, 9_999, HOUR_S) == 1
+    assert affordable_s(capped, ANSWERED_US, 10_000, HOUR_S) == HOUR_S
 
 
 @pytest.mark.parametrize(
@@ -283,17 +292,21 @@ def test_a_free_call_goes_on_to_the_limit():
 @pytest.mark.parametrize(("seconds", "covered"), [(0, 0), (1, 60), (60, 60), (61, 120)])
 def test_a_second_covers_its_increment_to_the_end(seconds, covered):
     by_minute = terms(first_increment_s=60, next_increment_s=60)
-    assert covered_s(by_minute, ANSWERED_US, seconds, HOUR_S) == covered
+    paid = price(by_minute, ANSWERED_US, seconds * S)
+    assert covered_s(by_minute, ANSWERED_US, paid, HOUR_S) == covered
 
 
 def test_what_is_covered_ends_at_the_limit():
     by_minute = terms(first_increment_s=60, next_increment_s=60)
-    assert covered_s(by_minute, ANSWERED_US, 61, 100) == 100
-    assert covered_s(terms(max_charge_micros=1), ANSWERED_US, 1, HOUR_S) == HOUR_S
+    paid = price(by_minute, ANSWERED_US, 61 * S)
+    assert covered_s(by_minute, ANSWERED_US, paid, 100) == 100
+    capped = terms(max_charge_micros=1)
+    assert covered_s(capped, ANSWERED_US, price(capped, ANSWERED_US, S), HOUR_S) == HOUR_S
 
 
 def test_a_minimum_charge_covers_all_that_it_buys():
-    assert covered_s(terms(min_charge_micros=300_000), ANSWERED_US, 1, HOUR_S) == 120
+    at_least = terms(min_charge_micros=300_000)
+    assert covered_s(at_least, ANSWERED_US, price(at_least, ANSWERED_US, S), HOUR_S) == 120
 
 
 def documented_charges() -> list[tuple[str, ...]]:

@@ -12,7 +12,7 @@ from fsbilling.errors import SwitchError, SwitchTimeout
 from fsbilling.switch.channel import Channel
 from fsbilling.switch.node import TIMER_0, first_timer
 
-from ..doors import API_TIMEOUT_US, Fate
+from ..doors import API_TIMEOUT_US, LATENCY_US, Fate
 from .switch import CoreSwitch, Leg
 
 Answer = TypeVar("Answer")
@@ -162,7 +162,7 @@ class CoreNode:
     def _ask(self, what: str, act: Callable[[], Answer]) -> Answer:
         fate, connection = self._fate, self._connection
         self._need(connection)
-        fate.wait(self._switch.hub.now_us, int(fate.draw.random() * 1_000), what)
+        fate.wait(LATENCY_US, what)
         self._need(connection)
         if fate.strikes(fate.weather.api_unsent):
             self._time_out(f"unsent {what}")
@@ -171,7 +171,7 @@ class CoreNode:
             fate.diary.tell(self._switch.hub.now_us, f"{self.name} {what} -> {answer}")
         if fate.strikes(fate.weather.api_unanswered):
             self._time_out(f"unanswered {what}")
-        fate.wait(self._switch.hub.now_us, int(fate.draw.random() * 1_000), what)
+        fate.wait(LATENCY_US, what)
         self._need(connection)
         return answer
 
@@ -180,9 +180,7 @@ class CoreNode:
             raise SwitchError("simulated: the link is down")
 
     def _time_out(self, what: str) -> None:
-        now_us = self._switch.hub.now_us
-        self._fate.diary.trouble(now_us, now_us + API_TIMEOUT_US, what)
-        self._fate.wait(now_us, API_TIMEOUT_US, what)
+        self._fate.wait_in_vain(API_TIMEOUT_US, what)
         raise SwitchTimeout("simulated: no answer in time")
 
     def _hand_over(self, step: Callable[[], None]) -> None:

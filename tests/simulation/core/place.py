@@ -9,7 +9,7 @@ from fsbilling.clock import US_PER_S as S
 from fsbilling.errors import Refused
 from fsbilling.switch.channel import Channel
 
-from ..doors import Fate, SqlDoor
+from ..doors import LATENCY_US, Fate, SqlDoor
 from ..hub import Process
 from ..life import HOOK_DEADLINE_US
 from ..node import MachineClock
@@ -166,11 +166,11 @@ class CorePlace:
             self.switch.end(leg, UNDECIDED, "")
 
     def _converse(self, life: CoreLife, fate: Fate, leg: Leg) -> None:
-        fate.wait(self.hub.now_us, int(fate.draw.random() * 1_000), "connect")
+        fate.wait(LATENCY_US, "connect")
         if leg not in self._waiting or leg.ended_us:
             return
         verdict = life.decide(leg)
-        fate.wait(self.hub.now_us, int(fate.draw.random() * 1_000), "decided")
+        fate.wait(LATENCY_US, "decided")
         is_waiting = leg in self._waiting
         self._waiting.pop(leg, None)
         if isinstance(verdict, Refused):
@@ -182,6 +182,6 @@ class CorePlace:
         if session.granted_s > self._run.audit.granted_s((self.name, leg.uuid)):
             raise RuleBrokenError(2, f"{leg.uuid} was told of {session.granted_s} s nothing holds")
         taken = is_waiting and self.switch.let_ring(leg, session.call.account, session.granted_s)
-        fate.wait(self.hub.now_us, int(fate.draw.random() * 1_000), "answered")
+        fate.wait(LATENCY_US, "answered")
         if not taken or fate.strikes(fate.weather.api_unanswered):
             life.abandoned(leg)

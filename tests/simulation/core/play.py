@@ -44,7 +44,7 @@ class CoreRun:
         self.diary = Diary(verbose)
         self.hub = Hub()
         self.start_us = start_us(draw)
-        self.hub.move_to(self.start_us)
+        self.hub.now_us = self.start_us
         self.audit = Audit()
         self.db = shop.open(draw)
         self.sql = SqlState(lambda: self.hub.now_us, self.audit.on_commit)

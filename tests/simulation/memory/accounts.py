@@ -109,7 +109,15 @@ def set_overdraft(conn: Transaction, account_id: int, micros: int) -> None:
 
 def standings(conn: Transaction, codes: Sequence[str]) -> Iterator[Standing]:
     for account in filter(None, map(conn.books.accounts.get, codes)):
-        yield Standing(**{name: getattr(account, name) for name in Standing.__struct_fields__})
+        yield Standing(
+            account_id=account.account_id,
+            code=account.code,
+            revision=account.revision,
+            suspended=account.suspended,
+            live_calls=account.live_calls,
+            free_micros=account.free_micros,
+            limits=account.limits,
+        )
 
 
 def _numbered(conn: Transaction, account_id: int) -> Account:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from fsbilling.calls.cdr import Cdr
 from fsbilling.credit.account import Account
@@ -51,6 +51,8 @@ class Books:
 class Transaction:
     """What the store's functions get for a connection; it sees what it has done itself.
 
+    It is kept when its `with` block ends, and undone when that raises.
+
     Transactions never overlap (no one waits inside of one), as with `accounts.lock` first they
     could only do so for different accounts. That the lock is not forgotten is seen to here.
     """
@@ -63,6 +65,18 @@ class Transaction:
         """Which row of which table has changed, and what it was before (None: not there)."""
         self._locked: set[int] = set()
         self._reads_only = reads_only
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.undo()
 
     def put(self, table: dict[Key, Value], key: Key, row: Value) -> None:
         assert not self._reads_only, "a reader may not write"
@@ -101,33 +115,11 @@ class MemoryDatabase:
     def __init__(self, books: Books | None = None) -> None:
         self.books = books or Books()
 
-    def write(self) -> Work:
-        """One transaction: kept when the block ends, undone when it raises."""
-        return Work(Transaction(self.books))
+    def write(self) -> Transaction:
+        return Transaction(self.books)
 
-    def read(self, bound_s: float = BOUND_S) -> Work:
-        return Work(Transaction(self.books, reads_only=True))
-
-
-class Work:
-    """A transaction as a `with` block."""
-
-    __slots__ = ("_conn",)
-
-    def __init__(self, conn: Transaction) -> None:
-        self._conn = conn
-
-    def __enter__(self) -> Transaction:
-        return self._conn
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            self._conn.undo()
+    def read(self, bound_s: float = BOUND_S) -> Transaction:
+        return Transaction(self.books, reads_only=True)
 
 
 def check(holds: bool, constraint: str) -> None:

@@ -20,6 +20,8 @@ def included_free(
     conn: Transaction, account_ids: Iterable[int], months: Iterable[str]
 ) -> dict[tuple[int, str, str], int]:
     of, within = set(account_ids), set(months)
+    if not of:
+        return {}
     return {
         key: used.included_free_s
         for key, used in conn.books.usages.items()

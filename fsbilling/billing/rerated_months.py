@@ -14,7 +14,10 @@ from fsbilling.errors import Refused
 from fsbilling.store.engine import Database
 
 MAX_MONTHS = 100_000
-"""Months remembered; when there are more, those are settled first."""
+"""Months remembered; when there are more, those are settled first.
+
+When so many have to wait they are reported, and once more if further calls of theirs come.
+"""
 
 
 class RerateMonths:

@@ -250,8 +250,12 @@ def test_months_beyond_the_bound_are_settled_as_they_come(world, monkeypatch):
     december.start_daemon()
     december.call(talk_us=130 * S)
     december.run(150)
+    world.call(talk_us=10 * S)
+    world.run(20)
     correct_table(world, table(600_000, 120_000))
+    foretold = rerun(world, dry=True)
     report = rerun(world)
+    assert report == foretold
     assert (report.left, report.months_left) == ([], [])
-    assert paid(world, 9) == (145 + 130) * 2_000
+    assert paid(world, 9) == (145 + 130 + 10) * 2_000
     assert_done(world)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from fsbilling.billing import rerate, rerated_months
+from fsbilling.billing import rerate
 from fsbilling.billing.rerate import Rerating
 from fsbilling.billing.settle import post
 from fsbilling.billing.tariff_book import TariffBook
@@ -247,9 +247,8 @@ def comes_to(asked_micros, charge_micros, waived_micros):
 
 @pytest.fixture
 def narrow(monkeypatch):
-    """Bounds so small that every run meets them."""
+    """Batches so small that every run has several."""
     monkeypatch.setattr(rerate, "BATCH_CALLS", 2)
-    monkeypatch.setattr(rerated_months, "MAX_MONTHS", 1)
 
 
 @settings(

@@ -162,6 +162,16 @@ class Postgres:
             conn.execute(f"CREATE DATABASE {name} TEMPLATE {template} {copy}")
         return name
 
+    def backup(self, database: str) -> bytes:
+        """Dump a database as an operator does it: whoever works on it works on."""
+        return self._run("pg_dump", "--format=custom", self.url(database))
+
+    def restore(self, backup: bytes) -> str:
+        """Make a new database of what was dumped; its name."""
+        name = self.create()
+        self._run("pg_restore", "--exit-on-error", f"--dbname={self.url(name)}", given=backup)
+        return name
+
     def drop(self, database: str) -> None:
         """Drop a database, whoever is still connected."""
         with self._connect() as conn:
@@ -169,6 +179,15 @@ class Postgres:
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(self.url("postgres"), autocommit=True)
+
+    def _run(self, program: str, *words: str, given: bytes = b"") -> bytes:
+        """Run one of PostgreSQL's programs; what it printed."""
+        done = subprocess.run(
+            [self._binaries / program, *words], input=given, capture_output=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {done.stderr.decode()}")
+        return done.stdout
 
     def _make(self) -> None:
         made = subprocess.run(

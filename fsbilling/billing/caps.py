@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from sqlalchemy import Connection
 
 from fsbilling.credit.account import Account
@@ -43,15 +42,18 @@ def spend(conn: Connection, account: Account, created_us: int, delta_micros: int
         spending.add(conn, account.account_id, (of.day, of.month), delta_micros)
 
 
-def month_allows(conn: Connection, account: Account, created_us: int) -> int:
-    """Say what the month of a call that began then may still be charged, whatever its days may."""
-    limits = msgspec.structs.replace(account.limits, daily_cap_micros=None)
-    of_month = msgspec.structs.replace(account, limits=limits)
-    return max(allowed_to(conn, of_month, created_us).free_micros, 0)
+def month_allows(conn: Connection, account: Account, month: str, more_micros: int = 0) -> Allowance:
+    """Say what the calls of a month may still be charged, whatever its days may.
+
+    `more_micros` is what they have been charged besides what is counted.
+    """
+    of = Periods("", month)
+    used = spending.used(conn, account.account_id, of) if account.limits.is_capped else {}
+    with_more = {period: micros + more_micros for period, micros in used.items()}
+    return allowance(account.free_micros, account.limits, of, with_more)
 
 
-def spend_in_month(conn: Connection, account: Account, created_us: int, delta_micros: int) -> None:
-    """Count what all calls of the month together cost more now (or less)."""
+def spend_in_month(conn: Connection, account: Account, month: str, delta_micros: int) -> None:
+    """Count what all calls of a month together cost more now (or less)."""
     if delta_micros and account.limits.is_capped:
-        month = periods(account.limits, created_us).month
         spending.add(conn, account.account_id, (month,), delta_micros)

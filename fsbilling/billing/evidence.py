@@ -5,10 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from fsbilling.billing.attempt import Attempt, NumberPlan, read_attempt
+from fsbilling.calls.call import SERVICE_400
 from fsbilling.errors import Refused
 from fsbilling.numbering.number import Number
 from fsbilling.switch.channel import is_uuid
-from fsbilling.switch.witness import Record, Witness
+from fsbilling.switch.record import Record
+from fsbilling.switch.witness import Witness
 
 TICK_US = 100_000
 """A channel's times are the switch's coarse clock's; its log of applications has the fine one.
@@ -32,6 +34,24 @@ def was_let_through(record: Record) -> bool:
     if verdict or record.direction != "outbound":
         return verdict == "allowed"
     return record.variable("fsbilling_call") == record.uuid
+
+
+def as_let_through(record: Record) -> Record:
+    """Give a leg that asked the hook more than once as it was when its own call was allowed.
+
+    Who calls a 400 number whose menu forwards him asks again for the leg that the forwarding
+    begins; that is another call, and its variables stand in the record. The first yes with a
+    payer is what the leg itself was held for: later ones are for another leg, or name a target.
+    Only of a 400 call all that prices it stands in the log beside that yes; the number shown
+    for an outbound call may have been set anew in between.
+    """
+    if not record.hook_answers[1:]:
+        return record
+    for answer in record.hook_answers:
+        if answer.verdict == "allowed" and "fsbilling_account" in answer.variables:
+            is_400 = answer.variables.get("fsbilling_service") == SERVICE_400
+            return record.as_answered(answer) if is_400 else record
+    return record
 
 
 def read_evidence(
@@ -77,7 +97,7 @@ def _asked_twice(record: Record) -> bool:
     A leg that is paid for already and is sent to another number asks the hook once more; the
     dialplan draws `fsbilling_leg` then, and sets `fsbilling_number` anew.
     """
-    allowed = [verdict == "allowed" for _, verdict in record.hook_answers]
+    allowed = [answer.verdict == "allowed" for answer in record.hook_answers]
     if record.direction == "outbound" and record.variable("fsbilling_verdict"):
         return True
     return record.variable("fsbilling_leg") != "" or sum(allowed) > 1 or not all(allowed[-1:])
@@ -103,6 +123,6 @@ def talks_since(record: Record) -> int:
     """Give from when it was paid for, if it had been answered before the hook said yes; else 0."""
     if not record.answered_us or not record.hook_answers:
         return 0
-    said_us = record.hook_answers[-1][0]
+    said_us = record.hook_answers[-1].at_us
     is_later = said_us > record.answered_us + TICK_US
     return min(said_us, record.hungup_us) if is_later else 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+from sqlalchemy import Connection
 
 from fsbilling.billing.correction import Correction, recount
-from fsbilling.billing.reprice import level_objection
+from fsbilling.billing.resettle import settle_anew
 from fsbilling.billing.tariff_book import TariffBook, terms_of
+from fsbilling.billing.volume_month import VolumeMonth, may_be_adjusted
 from fsbilling.calls.cdr import PRICE_FIELDS, Cdr, EndSource
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.parties import parties
@@ -18,17 +20,31 @@ from fsbilling.store import accounts, cdrs, entries, revisions
 from fsbilling.store.engine import Database
 
 
+class Exact(msgspec.Struct, frozen=True):
+    """An estimate that was made exact.
+
+    Attributes:
+        cdr: Its record, as it is now.
+        month_left: Why the month's adjustments stay as they are, though the call has changed;
+            None when they are right. `cdr rerate` tries again.
+    """
+
+    cdr: Cdr
+    month_left: Refused | None = None
+
+
 def make_exact(
     db: Database, book: TariffBook, estimated: Cdr, ending: HungUp, *, now_us: int
-) -> Cdr | Refused | None:
+) -> Exact | Refused | None:
     """Put the exact end in the place of an estimate; None when there is no estimate (any more).
 
     In one transaction: the record's new end, its new price as the next revision, a reversal of
     what was charged and the right charge, and what the month counts. The version that priced the
     call prices it again, and the package pays for no more of it than it did. Never more is
-    charged than the account has free (DESIGN rule 1); the rest is waived, and shown.
+    charged than the account has free (DESIGN rule 1); the rest is waived, and shown. Then its
+    month is settled anew, as a `volume` level may be reached now, or no longer.
 
-    Refused: `volume_levels` and `no_rate`, as for any correction; the estimate stays. Raises
+    Refused: `no_tariff` and `no_rate`, as for any correction; the estimate stays. Raises
     StoreError.
     """
     with db.write() as conn:
@@ -41,7 +57,7 @@ def make_exact(
             return None
         ended = _ended(before, ending)
         terms = _terms(book, ended)
-        if not isinstance(terms, Terms):
+        if isinstance(terms, Refused):
             return terms
         limit_micros = before.charge_micros
         if not before.waived_micros:
@@ -55,7 +71,17 @@ def make_exact(
         recount(conn, account, correction)
         entries.post_all(conn, account.account_id, correction.drafts(), now_us)
         accounts.revise(conn, account.account_id)
-    return after
+        return Exact(after, _settle_month(conn, book, after, now_us))
+
+
+def _settle_month(conn: Connection, book: TariffBook, cdr: Cdr, now_us: int) -> Refused | None:
+    # The correction has been posted: what is free is asked for again.
+    account = accounts.lock(conn, cdr.account)
+    if account is None or not may_be_adjusted(conn, cdr.tariff):
+        return None
+    month, at_us = VolumeMonth.of(cdr), cdr.answered_us or cdr.created_us
+    due = settle_anew(conn, book, account, month, at_us=at_us, now_us=now_us)
+    return due if isinstance(due, Refused) else None
 
 
 def _ended(before: Cdr, ending: HungUp) -> Cdr:
@@ -74,14 +100,14 @@ def _ended(before: Cdr, ending: HungUp) -> Cdr:
     )
 
 
-def _terms(book: TariffBook, cdr: Cdr) -> Terms | Refused | None:
+def _terms(book: TariffBook, cdr: Cdr) -> Terms | Refused:
     """Find the terms anew that the call was started with, by what its record says."""
     at_us = cdr.answered_us or cdr.created_us
     tariff = book.numbered(cdr.tariff, cdr.tariff_version, at_us)
     if tariff is None:
-        return None
+        return Refused("no_tariff", f"tariff {cdr.tariff} has no version {cdr.tariff_version}")
     volume = Volume(cdr.used_s, cdr.used_calls)
-    return level_objection(tariff) or terms_of(tariff, *parties(cdr), at_us, volume)
+    return terms_of(tariff, *parties(cdr), at_us, volume)
 
 
 def _revised(before: Cdr, after: Cdr) -> Cdr:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from fsbilling.billing.attempt import Attempt, NumberPlan, call_of
 from fsbilling.billing.caps import allowed_to, count_new
 from fsbilling.billing.ending import end_of_call
-from fsbilling.billing.evidence import read_evidence
+from fsbilling.billing.evidence import as_let_through, read_evidence
 from fsbilling.billing.month import open_month
 from fsbilling.billing.objection import tariff_of
 from fsbilling.billing.settle import post
@@ -31,7 +31,8 @@ from fsbilling.errors import Refused
 from fsbilling.rating.tariff import Tariff
 from fsbilling.store import accounts, cdr_keys, holds, regions
 from fsbilling.store.engine import Database
-from fsbilling.switch.witness import Record, Witness
+from fsbilling.switch.record import Record
+from fsbilling.switch.witness import Witness
 
 NOTE = "; settled later from the switch's record, by the month as it was then"
 NO_PACE = Pace(renew_lead_us=0, cut_lead_us=0, warn_before_us=0)
@@ -56,6 +57,7 @@ class Missed:
         Refused: `not_let_through`, `asked_twice`, `no_record`, `no_stamps`, `bad_number`,
         `unknown_payer`, `no_tariff`, `no_rate`, `other_switch`. Raises StoreError.
         """
+        record = as_let_through(record)
         attempt = read_evidence(record, witness, switch=self._switch, plan=self._plan)
         if isinstance(attempt, Refused):
             return attempt

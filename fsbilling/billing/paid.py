@@ -6,15 +6,18 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
-from fsbilling.billing.level import adjusted_call
 from fsbilling.calls.cdr import Cdr
 from fsbilling.clock import local_month
 from fsbilling.credit.account import Account
 from fsbilling.ledger.entry import EntryKind
+from fsbilling.ledger.level_ref import LEVEL_REF, read_level_ref
 from fsbilling.rating.month import fees_micros
 from fsbilling.rating.plan import Plan
 from fsbilling.store import entries, tariffs
 from fsbilling.store.engine import Database
+
+_Cause = str | tuple[str, str]
+"""The call that made an adjustment due, or the tariff and month that were settled anew."""
 
 
 class Paid:
@@ -32,17 +35,18 @@ class Paid:
         names = {name for account in self._accounts.values() for name in account.tariffs.values()}
         with db.read() as conn:
             self._plans = {name: _plan(conn, name, now_us) for name in names}
-        self._adjusted: dict[str, dict[str, int]] = {}
+        self._adjusted: dict[str, dict[_Cause, int]] = {}
         self._usage: dict[str, dict[str, dict[str, int]]] = {}
 
     def count(self, group: str, cdr: Cdr) -> int:
         """Count a call, and give what was paid for it, in micro-units.
 
-        An adjustment to a level belongs to the call that made the month reach it.
+        An adjustment to a level belongs to the call that made the month reach it. What settling
+        a month anew has changed belongs to the first of its calls that is counted.
         """
-        micros = cdr.charge_micros + self._adjustments(cdr.account).get(
-            f"{cdr.switch}/{cdr.uuid}", 0
-        )
+        adjusted = self._adjustments(cdr.account)
+        micros = cdr.charge_micros + adjusted.get(f"{cdr.switch}/{cdr.uuid}", 0)
+        micros += adjusted.pop((cdr.tariff, cdr.month), 0)
         account = self._accounts.get(cdr.account)
         name = account.tariffs.get(cdr.service) if account is not None else None
         if name is not None:
@@ -56,13 +60,15 @@ class Paid:
         by_tariff = self._usage.get(group, {})
         return sum(fees_micros(self._plans[name], usage) for name, usage in by_tariff.items())
 
-    def _adjustments(self, code: str) -> dict[str, int]:
+    def _adjustments(self, code: str) -> dict[_Cause, int]:
         adjusted = self._adjusted.get(code)
         if adjusted is None:
             adjusted = self._adjusted[code] = {}
-            for ref, micros in self._posted(code).items():
-                call = adjusted_call(ref)
-                adjusted[call] = adjusted.get(call, 0) - micros
+            for text, micros in self._posted(code).items():
+                ref = read_level_ref(text)
+                if ref is not None:
+                    cause = (ref.tariff, ref.month) if ref.number else ref.cause
+                    adjusted[cause] = adjusted.get(cause, 0) - micros
         return adjusted
 
     def _posted(self, code: str) -> dict[str, int]:
@@ -70,7 +76,7 @@ class Paid:
         if account is None:
             return {}
         with self._db.read() as conn:
-            return entries.amounts(conn, account.account_id, EntryKind.ADJUSTMENT, "level/")
+            return entries.amounts(conn, account.account_id, EntryKind.ADJUSTMENT, LEVEL_REF)
 
 
 def _plan(conn: Connection, name: str, now_us: int) -> Plan:

@@ -11,7 +11,7 @@ import msgspec
 from fsbilling.billing.attempt import NumberPlan
 from fsbilling.billing.ending import end_of_call
 from fsbilling.billing.evidence import talks_since, was_let_through
-from fsbilling.billing.exact import make_exact
+from fsbilling.billing.exact import Exact, make_exact
 from fsbilling.billing.missed import NO_PACE, Missed
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.settle import settle
@@ -24,7 +24,8 @@ from fsbilling.store import cdrs, holds
 from fsbilling.store.engine import Database
 from fsbilling.store.holds import Hold
 from fsbilling.switch.channel import Channel
-from fsbilling.switch.witness import Record, Witness
+from fsbilling.switch.record import Record
+from fsbilling.switch.witness import Witness
 
 GRACE_US = 10 * US_PER_S
 """A call that ended so lately may be on its way into SQL: nothing is said of it."""
@@ -167,7 +168,8 @@ class Reconciler:
             session = session_of(hold, NO_PACE)
             answered_us = session.answered_us or ending.answered_us
             session = msgspec.structs.replace(session, answered_us=answered_us)
-            settle(self._db, self._book, session, ending, now_us=self._clock.now_us())
+            now_us = self._clock.now_us()
+            settle(self._db, self._book, session, ending, now_us=now_us, is_restored=True)
             applied = True
         yield Difference(
             kind=Kind.UNSETTLED,
@@ -217,17 +219,22 @@ class Reconciler:
         ending = end_of_call(last, cdr.service, witness)
         if ending is None:
             return
-        exact: Cdr | Refused | None = None
+        exact: Exact | Refused | None = None
         if self._apply:
             exact = make_exact(self._db, self._book, cdr, ending, now_us=self._clock.now_us())
-        refused = f" ({exact.reason}: {exact.detail})" if isinstance(exact, Refused) else ""
+        refused = ""
+        if isinstance(exact, Refused):
+            refused = f" ({exact.reason}: {exact.detail})"
+        elif exact is not None and exact.month_left is not None:
+            left = exact.month_left
+            refused = f" (put right, but not its month: {left.reason}: {left.detail}; cdr rerate)"
         yield Difference(
             kind=Kind.ESTIMATE,
             uuid=cdr.uuid,
             account=cdr.account,
             here=_seconds(cdr.ended_us, cdr.answered_us),
             there=_seconds(ending.ended_us, cdr.answered_us or ending.answered_us) + refused,
-            applied=isinstance(exact, Cdr),
+            applied=isinstance(exact, Exact) and exact.month_left is None,
         )
 
 

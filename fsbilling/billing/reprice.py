@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 import msgspec
 
-from fsbilling.billing.level import counts_volume
 from fsbilling.billing.tariff_book import TariffBook, terms_of
 from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.parties import parties
@@ -47,7 +46,8 @@ def correct(cdr: Cdr, book: TariffBook, earlier: Iterable[Revision] = ()) -> Cdr
     imported now. A version that came into force before the answer is right as well: which one
     a call gets is decided when it asks to start, somewhere between the two.
 
-    A version that asks the same as was charged changes nothing.
+    A version that asks the same as was charged changes nothing, unless a month looks back on the
+    call: its adjustments go by version.
     """
     versions = book.in_force_between(cdr.tariff, cdr.created_us, cdr.answered_us)
     if any(version.version == cdr.tariff_version for version in versions):
@@ -55,24 +55,20 @@ def correct(cdr: Cdr, book: TariffBook, earlier: Iterable[Revision] = ()) -> Cdr
     if not versions:
         return Refused("no_tariff", f"tariff {cdr.tariff} had no version in force then")
     tariff = book.tariff(versions[0], cdr.answered_us)
-    objection = level_objection(tariff)
-    if objection is not None:
-        return objection
     new = reprice(cdr, tariff, earlier)
-    if isinstance(new, Refused) or not _differs(new, cdr):
-        return new if isinstance(new, Refused) else None
+    if isinstance(new, Refused):
+        return new
+    if not _differs(new, cdr) and not _looks_back(cdr, tariff, book):
+        return None
     return msgspec.structs.replace(new, revision=cdr.revision + 1)
 
 
-def level_objection(tariff: Tariff) -> Refused | None:
-    """Refuse to price a call of this tariff again: `volume_levels`."""
-    if not counts_volume(tariff):
-        return None
-    return Refused(
-        "volume_levels",
-        f"tariff {tariff.name} has levels, whose adjustments rest on what was charged; "
-        "correct it with fsbilling account adjust",
-    )
+def _looks_back(cdr: Cdr, right: Tariff, book: TariffBook) -> bool:
+    """Tell whether the right version adjusts the month's calls, or the one that priced this did."""
+    if right.plan.looks_back:
+        return True
+    wrong = book.numbered(cdr.tariff, cdr.tariff_version, cdr.answered_us)
+    return wrong is None or wrong.plan.looks_back
 
 
 def _differs(new: Cdr, old: Cdr) -> bool:

@@ -6,7 +6,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from fsbilling.billing.caps import spend
-from fsbilling.billing.level import adjust_to_level, counts_volume
+from fsbilling.billing.level import adjust_to_level
+from fsbilling.billing.outlived import as_renewed, outlived
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.event import HungUp
@@ -20,14 +21,21 @@ from fsbilling.store.engine import Database
 
 
 def settle(
-    db: Database, book: TariffBook, session: Session, ending: HungUp, *, now_us: int
+    db: Database,
+    book: TariffBook,
+    session: Session,
+    ending: HungUp,
+    *,
+    now_us: int,
+    is_restored: bool = False,
 ) -> Cdr | None:
     """Write down a finished call; None when it had been settled before (DESIGN rule 4).
 
     The hold's row is the right to settle: whoever removes it writes the CDR and the entry, and
     counts the call for its month, in the same transaction. What the row holds of credit and
-    package is what there is to charge. Raises StoreError when SQL did not answer; then nothing
-    is known, and settling again is safe.
+    package is what there is to charge; where SQL may be a backup that `is_restored`, what is
+    free as well, of a call that outlived it. Raises StoreError when SQL did not answer; then
+    nothing is known, and settling again is safe.
     """
     call = session.call
     tariff = book.numbered(session.terms.tariff, session.terms.version, now_us)
@@ -38,6 +46,8 @@ def settle(
         hold = _take_hold(conn, account, call.switch, call.uuid)
         if hold is None:
             return None
+        if is_restored and outlived(hold, ending):
+            hold = as_renewed(conn, hold, tariff)
         held = msgspec.structs.replace(
             session,
             held_micros=hold.amount_micros,
@@ -115,7 +125,7 @@ def _count(
     """Count a billed call for its month, and adjust the month when that reaches a level."""
     month = (account.account_id, cdr.tariff, cdr.month)
     before = None
-    if tariff is not None and counts_volume(tariff):
+    if tariff is not None and tariff.plan.looks_back:
         before = usages.find(conn, *month).volume
     usages.count_call(conn, *month, billed_s=cdr.billed_s, included_s=cdr.included_s)
     # The charge has been posted: what is free is asked for again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import structlog
 
-from fsbilling.billing.exact import make_exact
+from fsbilling.billing.exact import Exact, make_exact
 from fsbilling.billing.granted import place
 from fsbilling.billing.risk import Risk
 from fsbilling.billing.settle import settle, write_down
@@ -184,7 +184,11 @@ class Settler:
         exact = make_exact(self._db, self._book, cdr, ending, now_us=finished.at_us)
         if isinstance(exact, Refused):
             log.warning("estimate stays", call_uuid=cdr.uuid, refused=str(exact))
-        return "made exact from the journal" if isinstance(exact, Cdr) else "settled before"
+        if not isinstance(exact, Exact):
+            return "settled before"
+        if exact.month_left is not None:
+            log.warning("month not adjusted", call_uuid=cdr.uuid, refused=str(exact.month_left))
+        return "made exact from the journal"
 
     def _give_up(self, journal: Journal, kept: Kept | None, fault: StoreDeclined) -> None:
         """Leave the record for later; one that is declined again and again must not hold up all."""

@@ -50,10 +50,15 @@ class Invocation:
 
     @contextmanager
     def database(self) -> Iterator[Database]:
-        """Open the database and close it after; raises SchemaError when its schema is not ours."""
+        """Open the database and close it after; raises SchemaError when its schema is not ours.
+
+        What is logged meanwhile goes to stderr: stdout is the command's own.
+        """
+        from fsbilling import log
         from fsbilling.store import migrations
         from fsbilling.store.engine import Database
 
+        log.configure(self.config.log)
         database = Database.open(self.config.database.url)
         try:
             migrations.check(database)

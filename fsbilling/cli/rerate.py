@@ -15,9 +15,22 @@ from fsbilling.clock import SystemClock
 from fsbilling.money import format_micros
 
 if TYPE_CHECKING:
-    from fsbilling.billing.rerate import Corrected, Left, Report
+    from fsbilling.billing.rerated import Corrected, Left, MonthLeft, Report
 
 Line = tuple[str, str, "Corrected"]
+
+COLUMNS = (
+    "account",
+    "currency",
+    ">calls",
+    ">corrected",
+    ">was",
+    ">is",
+    ">adjusted",
+    ">difference",
+    ">left",
+    ">months left",
+)
 
 
 @click.command("rerate")
@@ -41,7 +54,8 @@ def rerate(
 
     A call is priced by its own tariff, in the version in force when it began by what is imported
     now. The old charge is taken back and the new one made, in the ledger; the old price is kept.
-    Calls whose price is right are left alone: the same command again changes nothing.
+    Months of tariffs with volume levels are then settled anew. What is right is left alone: the
+    same command again changes nothing.
     """
     from fsbilling.billing.rerate import Rerating
     from fsbilling.billing.tariff_book import TariffBook
@@ -65,17 +79,24 @@ def rerate(
         output.dump(_fields(report, lines, dry_run=dry_run))
     else:
         _show(report, lines, dry_run=dry_run)
-    left = sum(line.left for _, _, line in lines)
+    left = [
+        f"{count} {what}"
+        for count, what in (
+            (sum(line.left for _, _, line in lines), "calls have a wrong price and keep it"),
+            (sum(line.months_left for _, _, line in lines), "months could not be settled anew"),
+        )
+        if count
+    ]
     if left:
-        raise Refusal(f"{left} calls have a wrong price and keep it")
+        raise Refusal("; ".join(left))
 
 
 def _show(report: Report, lines: list[Line], *, dry_run: bool) -> None:
-    """Tell the accounts that something was done to, then the calls that were left."""
-    touched = [line for line in lines if line[2].corrected or line[2].left]
+    """Tell the accounts that something was done to, then the calls and months that were left."""
+    touched = [line for line in lines if line[2].is_touched]
     if touched:
         output.table(
-            ["account", "currency", ">calls", ">corrected", ">was", ">is", ">difference", ">left"],
+            COLUMNS,
             [
                 (
                     name,
@@ -84,14 +105,18 @@ def _show(report: Report, lines: list[Line], *, dry_run: bool) -> None:
                     line.corrected,
                     format_micros(line.before_micros),
                     format_micros(line.after_micros),
-                    format_micros(line.after_micros - line.before_micros),
+                    format_micros(line.adjusted_micros),
+                    format_micros(line.difference_micros),
                     line.left,
+                    line.months_left,
                 )
                 for name, currency, line in touched
             ],
         )
     for left in report.left:
         output.say(f"left: call {left.cdr.uuid} of {left.cdr.account}: {left.refused}")
+    for month_left in report.months_left:
+        output.say(f"left: month {month_left.month}: {month_left.refused}")
     calls = sum(line.calls for _, _, line in lines)
     corrected = sum(line.corrected for _, _, line in lines)
     done = "would be corrected; nothing was changed" if dry_run else "corrected"
@@ -110,11 +135,14 @@ def _fields(report: Report, lines: list[Line], *, dry_run: bool) -> output.Field
                 "left": line.left,
                 **output.money("before", line.before_micros),
                 **output.money("after", line.after_micros),
-                **output.money("difference", line.after_micros - line.before_micros),
+                **output.money("adjusted", line.adjusted_micros),
+                **output.money("difference", line.difference_micros),
+                "months_left": line.months_left,
             }
             for name, currency, line in lines
         ],
         "left": [_left_fields(left) for left in report.left],
+        "months_left": [_month_fields(left) for left in report.months_left],
     }
 
 
@@ -123,6 +151,16 @@ def _left_fields(left: Left) -> output.Fields:
         "switch": left.cdr.switch,
         "uuid": left.cdr.uuid,
         "account": left.cdr.account,
+        "reason": left.refused.reason,
+        "detail": left.refused.detail,
+    }
+
+
+def _month_fields(left: MonthLeft) -> output.Fields:
+    return {
+        "account": left.month.account,
+        "tariff": left.month.tariff,
+        "month": left.month.month,
         "reason": left.refused.reason,
         "detail": left.refused.detail,
     }

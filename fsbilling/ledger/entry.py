@@ -16,10 +16,6 @@ class EntryKind(StrEnum):
     ADJUSTMENT = "adjustment"
 
 
-LEVEL_REF = "level/"
-"""How the reference begins of what reaching a level changes for calls."""
-
-
 def call_ref(switch: str, uuid: str, revision: int = 0) -> str:
     """Name a call in the ledger: `switch/uuid`, and `switch/uuid#2` for its second correction.
 

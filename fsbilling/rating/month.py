@@ -14,7 +14,7 @@ from fsbilling.errors import InputError
 from fsbilling.money import format_micros
 from fsbilling.rating.charge import Charge
 from fsbilling.rating.party import Party
-from fsbilling.rating.plan import LevelMode, Plan
+from fsbilling.rating.plan import Plan
 from fsbilling.rating.price import price
 from fsbilling.rating.tariff import NO_VOLUME, Tariff, Volume
 
@@ -42,11 +42,22 @@ class Settled(msgspec.Struct, frozen=True):
         talk: The call.
         included_s: The seconds of the package it took.
         charge_micros: What was charged for it when it ended.
+        waived_micros: What its price was beyond that: its hold had run out.
     """
 
     talk: Talk
     included_s: int
     charge_micros: int
+    waived_micros: int = 0
+
+    def comes_to_micros(self, asked_micros: int) -> int:
+        """Give what it comes to where this is asked for it, in the place of its price.
+
+        What was waived stays waived: a cheaper price gives back no more than was charged, and
+        lowers nothing before it is below the charge; a dearer one adds the difference. The same
+        whatever was asked for it in between.
+        """
+        return min(asked_micros, max(self.charge_micros, asked_micros - self.waived_micros))
 
 
 class Adjustment(msgspec.Struct, frozen=True):
@@ -107,15 +118,13 @@ class RunningMonth:
         self.included_s = 0
         self.adjustments: list[Adjustment] = []
         self.usage_micros = 0
+        # Kept where a level looks back on them, and nowhere else.
         self._settled: list[Settled] = []
-        levels = tariff.plan.levels
-        # Only these look back on earlier calls; all others need not be kept.
-        self._looks_back = levels is not None and levels.mode is LevelMode.VOLUME
 
     def add(self, talk: Talk, limit_micros: int | None = None) -> Charge | None:
         """Price one more call; None when the tariff has no row for it.
 
-        What it costs beyond `limit_micros` is waived: no later adjustment asks for it either.
+        What it costs beyond `limit_micros` is waived, and stays so when a level is reached.
         """
         terms = self.tariff.terms(talk.origin, talk.destination, talk.answered_us, self.volume)
         if terms is None:
@@ -123,13 +132,14 @@ class RunningMonth:
         left_s = self.tariff.plan.included_s - self.included_s
         charge = price(terms, talk.answered_us, talk.duration_us, left_s)
         self.included_s += charge.included_s
-        amount_micros = charge.amount_micros
-        self.usage_micros += (
-            amount_micros if limit_micros is None else min(amount_micros, limit_micros)
-        )
+        paid_micros = charge.amount_micros
+        if limit_micros is not None:
+            paid_micros = min(paid_micros, limit_micros)
+        self.usage_micros += paid_micros
         before, self.volume = self.volume, add_to_volume(self.volume, charge)
-        if self._looks_back:
-            self._settled.append(Settled(talk, charge.included_s, charge.amount_micros))
+        if self.tariff.plan.looks_back:
+            waived_micros = charge.amount_micros - paid_micros
+            self._settled.append(Settled(talk, charge.included_s, paid_micros, waived_micros))
             self._adjust(before)
         return charge
 
@@ -204,26 +214,38 @@ def volume_adjustment(
 
     None when the volume went from `before` to `volume` without reaching a level that any row
     prices, or when the tariff's levels are not `volume`. `settled` are all calls of the month,
-    `earlier` its adjustments: with this one added, they come to all calls at the level reached.
+    `earlier` its adjustments. Raises InputError as `at_level`.
+    """
+    reached = tariff.level_at(volume) != tariff.level_at(before)
+    if not tariff.plan.looks_back or not reached:
+        return None
+    return at_level(tariff, settled, volume, sum(each.amount_micros for each in earlier))
+
+
+def at_level(
+    tariff: Tariff, settled: Sequence[Settled], volume: Volume, adjusted_micros: int
+) -> Adjustment:
+    """Give what brings a month's calls to what they come to at the level that `volume` reaches.
+
+    `adjusted_micros` is what its adjustments have charged (negative: given back) until now. Each
+    call keeps its included seconds, and what was waived of it (`Settled.comes_to_micros`). A
+    tariff without `volume` levels takes back what was adjusted.
 
     Raises InputError when the tariff has no row for a call it is said to have priced.
     """
     levels = tariff.plan.levels
-    if levels is None or levels.mode is not LevelMode.VOLUME:
-        return None
-    level = tariff.level_at(volume)
-    if level == tariff.level_at(before):
-        return None
+    if levels is None or not tariff.plan.looks_back:
+        return unadjusted(tariff.name, tariff.version, len(settled), adjusted_micros)
     due_micros = 0
     for each in settled:
         talk = each.talk
         terms = tariff.terms(talk.origin, talk.destination, talk.answered_us, volume)
         if terms is None:
             raise InputError(f"tariff {tariff.name} v{tariff.version} has no row for a call")
-        due = price(terms, talk.answered_us, talk.duration_us, each.included_s)
-        due_micros += due.amount_micros
-    paid_micros = sum(each.charge_micros for each in settled)
-    paid_micros += sum(each.amount_micros for each in earlier)
+        asked = price(terms, talk.answered_us, talk.duration_us, each.included_s)
+        due_micros += each.comes_to_micros(asked.amount_micros)
+    paid_micros = sum(each.charge_micros for each in settled) + adjusted_micros
+    level = tariff.level_at(volume)
     explanation = (
         f"{tariff.name} v{tariff.version}: the month reached {level} {levels.of}: "
         f"{len(settled)} calls at that level {format_micros(due_micros)} "
@@ -231,3 +253,12 @@ def volume_adjustment(
         f"= {format_micros(due_micros - paid_micros)}"
     )
     return Adjustment(level, len(settled), due_micros - paid_micros, explanation)
+
+
+def unadjusted(name: str, version: int, calls: int, adjusted_micros: int) -> Adjustment:
+    """Give what takes back all that was adjusted of calls which no level concerns (any more)."""
+    explanation = (
+        f"{name} v{version}: no level changes its {calls} calls of the month: "
+        f"adjusted so far {format_micros(adjusted_micros)}, taken back"
+    )
+    return Adjustment(0, calls, -adjusted_micros, explanation)

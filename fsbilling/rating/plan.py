@@ -98,6 +98,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     month_fee_micros: int = 0
     minimum_spend_micros: int = 0
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether reaching a level changes what the month's earlier calls cost."""
+        return self.levels is not None and self.levels.mode is LevelMode.VOLUME
+
     def band_on(self, day: frozenset[str], minute: int) -> str:
         """Give the band in force on a day of these names; `"*"` when none is."""
         for band in self.bands:

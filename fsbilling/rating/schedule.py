@@ -82,12 +82,6 @@ class Schedule:
             layout = self._layouts[day] = tuple(self._lay_out(day * S_PER_DAY))
         return layout
 
-    def month_start_us(self, at_us: int) -> int:
-        """Give the moment at which the local month of `at_us` began: volumes count from it."""
-        local = self._wall(at_us // US_PER_S)
-        first = local.replace(day=1, hour=0, minute=0, second=0, fold=0)
-        return (first - _EPOCH) // timedelta(microseconds=1)
-
     def _lay_out(self, start_s: int) -> Iterator[tuple[int, str]]:
         at_s, before = start_s, None
         while at_s < start_s + LAYOUT_DAYS * S_PER_DAY:

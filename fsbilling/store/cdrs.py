@@ -37,14 +37,19 @@ _PARTIES = frozenset({*_SIDES, *(f"{side}_region" for side in _SIDES)})
 _PARTY_PARTS = ("dialled", "kind", "digits", "area_code", "city", "province")
 _PLAIN = tuple(name for name in Cdr.__struct_fields__ if name not in _PARTIES)
 _SETTLED = (
+    table.c.id,
     table.c.tariff_version,
+    table.c.billed_s,
+    table.c.included_s,
+    table.c.charge_micros,
+    table.c.waived_micros,
     table.c.answered_us,
     table.c.duration_us,
-    table.c.included_s,
-    table.c.charge_micros + table.c.waived_micros,
     table.c.rated_callee_kind,
     *(table.c[f"{side}_{part}"] for side in ("rated_caller", "callee") for part in _PARTY_PARTS),
 )
+_SIDES_FROM = len(_SETTLED) - 2 * len(_PARTY_PARTS)
+_CALLEE_FROM = _SIDES_FROM + len(_PARTY_PARTS)
 _INSERT = Prepared(
     insert(table).values({each.name: bindparam(each.name) for each in table.columns}).inline()
 )
@@ -73,6 +78,22 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EVERY = Selection()
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """A call as its month counts it.
+
+    Attributes:
+        cdr_id: The record's row.
+        version: The version of the tariff that prices it.
+        billed_s: What it adds to the month's volume.
+        call: What it cost.
+    """
+
+    cdr_id: int
+    version: int
+    billed_s: int
+    call: Settled
 
 
 def write(conn: Connection, cdr: Cdr) -> bool:
@@ -148,13 +169,8 @@ def newest(
     return [_cdr(row) for row in conn.execute(_within(query, selection))]
 
 
-def settled(
-    conn: Connection, *, account: str, tariff: str, month: str
-) -> Iterator[tuple[int, Settled]]:
-    """Give what a month's calls by a tariff cost, each with the tariff's version.
-
-    What was waived counts as charged: it is not asked for again.
-    """
+def settled(conn: Connection, *, account: str, tariff: str, month: str) -> Iterator[Counted]:
+    """Give what a month's answered calls by a tariff cost, each with the tariff's version."""
     query = select(*_SETTLED).where(
         table.c.account == account,
         table.c.tariff == tariff,
@@ -162,15 +178,16 @@ def settled(
         table.c.answered_us > 0,
     )
     rows = conn.execute(query.order_by(table.c.id).execution_options(yield_per=SETTLED_BATCH))
-    for version, answered_us, duration_us, included_s, micros, kind, *sides in rows:
-        origin, destination = sides[: len(_PARTY_PARTS)], sides[len(_PARTY_PARTS) :]
+    for row in rows:
+        cdr_id, version, billed_s, *price, answered_us, duration_us, kind = row[:_SIDES_FROM]
+        origin, destination = row[_SIDES_FROM:_CALLEE_FROM], row[_CALLEE_FROM:]
         talk = Talk(
             Party.of(_number(origin), Region(*origin[3:])),
             Party.of(_number(destination), Region(*destination[3:]), kind=kind),
             answered_us,
             duration_us,
         )
-        yield version, Settled(talk, included_s, micros)
+        yield Counted(cdr_id, version, billed_s, Settled(talk, *price))
 
 
 def count(conn: Connection, selection: Selection = EVERY) -> int:

@@ -152,18 +152,8 @@ def entries(conn: Connection, code: str, limit: int = 100) -> list[Entry]:
     return [_entry(row) for row in conn.execute(query.order_by(entry.c.seq.desc()).limit(limit))]
 
 
-def posted_micros(conn: Connection, account_id: int, kind: EntryKind, ref_start: str) -> int:
-    """Add up the account's entries of a kind whose references begin so."""
-    query = select(func.coalesce(func.sum(entry.c.amount_micros), 0)).where(
-        entry.c.account_id == account_id,
-        entry.c.kind == kind,
-        entry.c.ref.startswith(clean(ref_start), autoescape=True),
-    )
-    return int(conn.execute(query).scalar_one())
-
-
 def amounts(conn: Connection, account_id: int, kind: EntryKind, ref_start: str) -> dict[str, int]:
-    """Give the same one by one, by reference, each with its sum."""
+    """Give the account's entries of a kind whose references begin so, the sum of each reference."""
     query = select(entry.c.ref, func.sum(entry.c.amount_micros)).where(
         entry.c.account_id == account_id,
         entry.c.kind == kind,

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from fsbilling.credit.account import Account
 from fsbilling.credit.limits import Periods, period_start_us, periods
-from fsbilling.ledger.entry import LEVEL_REF, EntryKind
+from fsbilling.ledger.entry import EntryKind
+from fsbilling.ledger.level_ref import LEVEL_REF
 from fsbilling.store import holds
 from fsbilling.store.batches import in_batches
 from fsbilling.store.insert import insert_once

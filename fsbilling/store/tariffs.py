@@ -117,6 +117,13 @@ def plan(conn: Connection, version: Version) -> Plan:
     return msgspec.json.decode(conn.execute(query).scalar_one(), type=Plan)
 
 
+def plans(conn: Connection, name: str) -> Iterator[Plan]:
+    """Give the plans of all versions of a tariff, the oldest first."""
+    query = select(tariff_version.c.plan).where(tariff_version.c.tariff == clean(name))
+    for encoded in conn.execute(query.order_by(tariff_version.c.version)).scalars():
+        yield msgspec.json.decode(encoded, type=Plan)
+
+
 def rates(conn: Connection, version: Version) -> list[Rate]:
     """Every rate of a version, in the order of the file."""
     return list(each_rate(conn, version))

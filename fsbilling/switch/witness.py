@@ -6,17 +6,16 @@ An independent witness: it tells when a call ended that ended while nobody liste
 from __future__ import annotations
 
 import os
-import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import unquote
 
 import structlog
 
 from fsbilling.errors import InputError
-from fsbilling.switch.channel import Channel, is_uuid
+from fsbilling.switch.channel import is_uuid
 from fsbilling.switch.frame import BodyError, parse_json
+from fsbilling.switch.record import Record, read_record
 
 log = structlog.get_logger(__name__)
 
@@ -24,35 +23,6 @@ MAX_FILE_BYTES = 1_000_000
 SUFFIX = ".cdr.json"
 FILE_NAMES = ("{uuid}.cdr.json", "a_{uuid}.cdr.json")
 """With `prefix-a-leg` the A leg's file begins with `a_` (mod_json_cdr.c)."""
-
-EPOCHS = {
-    "start_uepoch": "Caller-Channel-Created-Time",
-    "progress_uepoch": "Caller-Channel-Progress-Time",
-    "answer_uepoch": "Caller-Channel-Answered-Time",
-    "end_uepoch": "Caller-Channel-Hangup-Time",
-}
-"""The times are variables here; in an event they are headers."""
-
-
-HOOK_ANSWER = re.compile(r"\^\^.fsbilling_verdict=([a-z]+)")
-"""How the hook's answer reads in the log of the channel's applications, a `multiset`."""
-
-
-class Record(Channel):
-    """One leg as the switch wrote it down when it was over: who called whom is as it began.
-
-    Attributes:
-        hook_answers: What the hook said of it, in their order: when, us since the epoch by the
-            switch's clock, and the verdict. Empty when it never asked.
-    """
-
-    __slots__ = ("hook_answers",)
-
-    def __init__(
-        self, headers: Mapping[str, object], hook_answers: tuple[tuple[int, str], ...] = ()
-    ) -> None:
-        super().__init__(headers)
-        self.hook_answers = hook_answers
 
 
 class Witness:
@@ -122,46 +92,3 @@ def _content(path: Path) -> bytes:
     if len(data) > MAX_FILE_BYTES:
         raise BodyError(f"longer than {MAX_FILE_BYTES} bytes")
     return data
-
-
-def read_record(uuid: str, data: bytes) -> Record:
-    """Read one record as a channel. Raises BodyError when it is no JSON object."""
-    record = parse_json(data)
-    variables = record.get("variables")
-    if not isinstance(variables, dict):
-        raise BodyError("the record has no variables")
-    # mod_json_cdr writes values percent-encoded (encode-values, by default).
-    headers = {f"variable_{name}": _decoded(value) for name, value in variables.items()}
-    headers["Unique-ID"] = uuid
-    headers["Core-UUID"] = record.get("core-uuid", "")
-    headers["Call-Direction"] = variables.get("direction", "")
-    for variable, header in EPOCHS.items():
-        headers[header] = variables.get(variable, "")
-    profile = _first_profile(record)
-    headers["Caller-Caller-ID-Number"] = profile.get("caller_id_number", "")
-    headers["Caller-Destination-Number"] = profile.get("destination_number", "")
-    return Record(headers, tuple(_hook_answers(record)))
-
-
-def _first_profile(record: Mapping[str, object]) -> Mapping[str, object]:
-    """Give who called whom at the beginning: each transfer puts a later one before it."""
-    flow = record.get("callflow")
-    first = flow[-1] if isinstance(flow, list) and flow else None
-    profile = first.get("caller_profile") if isinstance(first, dict) else None
-    return profile if isinstance(profile, dict) else {}
-
-
-def _hook_answers(record: Mapping[str, object]) -> Iterator[tuple[int, str]]:
-    log_ = record.get("app_log")
-    applications = log_.get("applications") if isinstance(log_, dict) else None
-    for run in applications if isinstance(applications, list) else ():
-        if not isinstance(run, dict) or run.get("app_name") != "multiset":
-            continue
-        said = HOOK_ANSWER.match(str(run.get("app_data")))
-        stamp = str(run.get("app_stamp"))
-        if said and re.fullmatch(r"[0-9]{1,18}", stamp):
-            yield int(stamp), said[1]
-
-
-def _decoded(value: object) -> object:
-    return unquote(value) if isinstance(value, str) and "%" in value else value

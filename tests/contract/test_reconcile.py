@@ -13,6 +13,7 @@ from fsbilling.billing.reconcile import Kind, Reconciler
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.cdr import EndSource
 from fsbilling.rating.plan import LevelMode, Levels, LevelUnit, Plan
+from fsbilling.rating.rate import Rate
 from fsbilling.sim.plan import Transfer
 from fsbilling.store import entries, revisions
 from fsbilling.switch.witness import read_path, record_paths
@@ -149,13 +150,33 @@ def test_an_exact_end_is_counted_even_where_the_estimate_was_not(world, folder):
     assert record.billed_s > 0
 
 
-def test_an_estimate_that_a_level_was_reckoned_with_stays(world, folder):
+def a_level_from_one_minute(world, micros):
+    """The estimate to come is billed below the level, its exact end above."""
     plan = Plan(levels=Levels(LevelUnit.MINUTES, LevelMode.VOLUME))
-    world.change_tariff((CENT_A_SECOND,), plan)
-    uuid, before = estimated(world)
+    world.change_tariff((CENT_A_SECOND, Rate(rate_micros_per_min=micros, level_from=1)), plan)
+    world.call(talk_us=40 * S)
+    world.run(50)
+
+
+def test_an_exact_end_that_reaches_a_level_brings_the_month_to_it(world, folder):
+    a_level_from_one_minute(world, 300_000)
+    uuid, _ = estimated(world)
     (difference,), _ = compared(world, folder, apply=True)
-    assert (difference.applied, "volume_levels" in difference.there) == (False, True)
-    assert world.cdr(uuid) == before
+    assert difference.applied
+    assert world.cdr(uuid).billed_s == 25
+    assert world.account().balance_micros == 10_000_000 - 65 * 5_000
+    assert compared(world, folder, apply=True) == ([], 2)
+    assert world.ledger_faults() == []
+
+
+def test_a_month_that_had_to_wait_is_told_with_its_call(world, folder):
+    a_level_from_one_minute(world, 60_000_000)
+    uuid, _ = estimated(world)
+    (difference,), _ = compared(world, folder, apply=True)
+    assert not difference.applied
+    assert "put right, but not its month: no_credit: 64.35 more is not free" in difference.there
+    assert world.cdr(uuid).end_source is EndSource.WITNESS
+    assert world.account().balance_micros == 10_000_000 - 65 * 10_000
 
 
 def test_a_correction_never_charges_more_than_is_free(world, folder):
@@ -308,6 +329,22 @@ def test_the_command_tells_programs_as_well(office, folder):
     assert told["legs"] == 1
     assert told["differences"][0]["kind"] == "missing_here"
     assert "1 differences among 1 billed legs of fs1" in result.stderr
+
+
+def test_what_is_logged_is_no_part_of_what_programs_are_told(office, folder):
+    leg = json.loads(RECORDING.read_text())
+    asker = "00000000-0000-4000-8000-00000000000a"
+    leg["variables"] |= {
+        "fsbilling_account": "acme",
+        "fsbilling_call": leg["variables"]["uuid"],
+        "direction": "outbound",
+        "originator": asker,
+    }
+    (folder / "x.cdr.json").write_text(json.dumps(leg))
+    (folder / f"{asker}.cdr.json").write_text("[")
+    result = office.run("reconcile", folder / "x.cdr.json", "--apply", "--json")
+    assert "no_record" in json.loads(result.stdout)["differences"][0]["there"]
+    assert "witness unreadable" in result.stderr
 
 
 def test_a_source_that_is_not_there_is_misuse(office, tmp_path):

@@ -1,12 +1,12 @@
 """A call of which nothing is left here is settled by the switch's own record, once."""
 
 import json
-from contextlib import contextmanager
 from threading import Thread
 
 import json_cdr
 import msgspec
 import pytest
+from backup import Backup
 from sqlalchemy import delete
 from world import CENT_A_SECOND, REGIONS, SWITCH, S, World
 
@@ -39,42 +39,6 @@ def world(db, folder):
     json_cdr.record_legs(world, folder)
     world.open_for_business(credit="10.00")
     return world
-
-
-class Backup:
-    """What was in SQL at one moment, to be put back later."""
-
-    def __init__(self, db):
-        self._db = db
-        with db.read() as conn:
-            self._rows = {
-                table: [row._asdict() for row in conn.execute(table.select())]
-                for table in metadata.sorted_tables
-            }
-
-    def restore(self):
-        with self._db.write() as conn, unguarded(conn):
-            for table in reversed(metadata.sorted_tables):
-                conn.execute(delete(table))
-            for table, rows in self._rows.items():
-                if rows:
-                    conn.execute(table.insert(), rows)
-
-
-@contextmanager
-def unguarded(conn):
-    """Without the triggers that keep the ledger append-only: a restored backup asks none."""
-    if conn.dialect.name == "postgresql":
-        conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
-        yield
-        return
-    query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-    triggers = list(conn.exec_driver_sql(query))
-    for name, _ in triggers:
-        conn.exec_driver_sql(f"DROP TRIGGER {name}")
-    yield
-    for _, sql in triggers:
-        conn.exec_driver_sql(sql)
 
 
 def reconciler(world, *, apply=True, switch=SWITCH):
@@ -381,6 +345,41 @@ def test_a_call_that_a_menu_had_answered_is_charged_from_the_hook_s_answer_on(wo
     assert compared(world, folder) == []
 
 
+def test_a_call_that_a_menu_forwarded_is_charged_as_the_400_call_it_was(world, folder):
+    """It asked the hook again, for a leg of its own; its record shows that one."""
+    with world.db.write() as conn:
+        regions.replace_all(conn, REGIONS, source="test", as_of="2026", at_us=0)
+    uuid, before = forgotten(
+        world,
+        caller="075583765566",
+        callee="4001234567",
+        variables={},
+        service=Service.CALLED_PAYS,
+    )
+    other = "00000000-0000-4000-8000-000000000001"
+    runs = [
+        ("set", "fsbilling_service=400"),
+        ("set", "fsbilling_number=4001234567"),
+        ("multiset", f"^^|fsbilling_verdict=allowed|fsbilling_account=acme|fsbilling_call={uuid}"),
+        ("set", "fsbilling_service=outbound"),
+        ("set", "fsbilling_number=13800138000"),
+        ("set", f"fsbilling_leg={other}"),
+        ("multiset", "^^|fsbilling_verdict=refused|fsbilling_reason=no_credit"),
+    ]
+    stamp = str(before.created_us + 1)
+    applications = [{"app_name": a, "app_data": data, "app_stamp": stamp} for a, data in runs]
+    path = folder / f"{uuid}.cdr.json"
+    record = json.loads(path.read_text()) | {"app_log": {"applications": applications}}
+    path.write_text(json.dumps(record))
+    last = {"number": "13800138000", "service": "outbound", "leg": other, "verdict": "refused"}
+    change(folder, uuid, **{f"fsbilling_{name}": value for name, value in last.items()})
+    (settled,) = compared(world, folder)
+    assert settled.applied, settled.there
+    assert same(world.cdr(uuid), before)
+    assert compared(world, folder) == []
+    assert posted(world) == [("charge", -before.charge_micros)]
+
+
 def test_of_two_that_settle_it_at_once_one_does(world, folder):
     uuid, _ = forgotten(world)
     path = folder / f"{uuid}.cdr.json"
@@ -429,4 +428,6 @@ def test_who_was_called_first_and_when_the_hook_said_yes_is_read_from_the_record
     (folder / f"{uuid}.cdr.json").write_text(json.dumps(record))
     leg = Witness(folder).find(uuid)
     assert (leg.caller_number, leg.destination_number) == ("1", "4001234567")
-    assert leg.hook_answers == ((1795299026879165, "allowed"),)
+    (answer,) = leg.hook_answers
+    assert (answer.at_us, answer.verdict) == (1795299026879165, "allowed")
+    assert answer.variables["fsbilling_account"] == "acme"

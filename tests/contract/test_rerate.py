@@ -11,7 +11,7 @@ from fsbilling.billing.rerate import Rerating
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.errors import StoreError
 from fsbilling.ledger.entry import EntryKind
-from fsbilling.rating.plan import PLAIN, LevelMode, Levels, LevelUnit, Plan
+from fsbilling.rating.plan import PLAIN, Plan
 from fsbilling.rating.rate import Rate
 from fsbilling.sim.plan import Outcome
 from fsbilling.store import cdrs, entries, revisions, tariffs
@@ -344,16 +344,6 @@ def test_a_package_pays_for_no_more_of_a_corrected_call_than_it_did(db):
     rerun(world)
     assert (world.cdr(uuid).included_s, world.cdr(uuid).charge_micros) == (30, 75_000)
     assert_books_agree(world)
-
-
-def test_calls_of_a_tariff_whose_levels_were_adjusted_are_left_and_listed(db):
-    world = World(db)
-    levels = Plan(levels=Levels(LevelUnit.MINUTES, LevelMode.VOLUME))
-    world.open_for_business(plan=levels)
-    (uuid,) = talked(world, 45)
-    correct_table(world, HALF, plan=levels)
-    (left,) = rerun(world).left
-    assert (left.refused.reason, world.cdr(uuid).charge_micros) == ("volume_levels", 450_000)
 
 
 def past(world, uuid):

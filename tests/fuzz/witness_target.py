@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fsbilling.switch.frame import BodyError
-from fsbilling.switch.witness import read_record
+from fsbilling.switch.record import read_record
 
 from .events_target import check_channel
 from .target import check_fault
@@ -53,4 +53,4 @@ def check(data: bytes) -> None:
         return
     assert channel.uuid == UUID
     check_channel(channel)
-    assert all(at_us >= 0 and verdict for at_us, verdict in channel.hook_answers)
+    assert all(answer.at_us >= 0 and answer.verdict for answer in channel.hook_answers)

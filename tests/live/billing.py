@@ -19,12 +19,15 @@ SETTINGS = """
 [hook]
 listen = "127.0.0.1:{hook_port}"
 [[switch]]
-name = "lab"
+name = "{switch}"
 host = "127.0.0.1"
 port = {event_port}
 password = "{password}"
 json_cdr_dir = "{json_cdr_dir}"
 [metering]
+{metering}
+"""
+SHORT_SLICES = """
 slice_s = 6
 first_slice_s = 5
 renew_lead_s = 2
@@ -34,9 +37,12 @@ poll_s = 5
 
 
 class Billing:
-    """One installation: configuration, database, daemon."""
+    """One installation: configuration, database, daemon.
 
-    def __init__(self, lab: Lab, folder: Path, url: str) -> None:
+    `metering` is that part of its settings; empty, they are as shipped.
+    """
+
+    def __init__(self, lab: Lab, folder: Path, url: str, metering: str = SHORT_SLICES) -> None:
         self._config = folder / "fsbilling.toml"
         self._log = folder / "serve.log"
         self._config.write_text(
@@ -45,6 +51,8 @@ class Billing:
                 event_port=lab.event_port,
                 password=PASSWORD,
                 json_cdr_dir=lab.json_cdr_dir,
+                switch=lab.name,
+                metering=metering,
             )
         )
         self._environment = {

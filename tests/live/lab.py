@@ -22,10 +22,13 @@ STOP_TIMEOUT_S = 20.0
 
 
 class Lab:
-    """One FreeSWITCH process, from `start` to `stop`."""
+    """One FreeSWITCH process, from `start` to `stop`; `name` is what CDRs call it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, name: str = "lab", rtp_ports: tuple[int, int] = RTP_PORTS
+    ) -> None:
         self.folder = folder
+        self.name = name
         self.event_port = free_port()
         self.sip_port = free_sip_port("127.0.0.1")
         self.carrier_port = free_sip_port(CARRIER_HOST)
@@ -33,6 +36,7 @@ class Lab:
         self.hook_address = f"127.0.0.1:{self.hook_port}"
         self.json_cdr_dir = folder / "json"
         self.witness = Witness(self.json_cdr_dir)
+        self._rtp_ports = rtp_ports
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: EventSocket | None = None
 
@@ -98,7 +102,7 @@ class Lab:
         return None
 
     def _environment(self) -> dict[str, str]:
-        first, last = RTP_PORTS
+        first, last = self._rtp_ports
         return {
             "FREESWITCH": find("freeswitch") or "",
             "LAB_DIR": str(self.folder),

@@ -5,18 +5,16 @@ from __future__ import annotations
 import random
 
 import pytest
+from fair_share import fair_talks_us
 from world import Daemon, S, World, run_together
 
 from fsbilling.calls.cdr import HungUpBy
 from fsbilling.credit.limits import Limits
-from fsbilling.credit.slice import FIRST_S
 from fsbilling.rating.plan import Plan
 from fsbilling.sim.virtual_clock import VirtualClock
 from fsbilling.store import usages
 from fsbilling.store.engine import Database
 from fsbilling.store.limits import set_limits
-
-FIRST_US = FIRST_S * S
 
 OUTBOUND_USER = {"sip_auth_username": "1001", "sip_authorized": "true"}
 
@@ -32,21 +30,6 @@ def open_for_business(worlds, credit_s, **tariff):
     first, second = worlds
     first.open_for_business(credit=str(credit_s / 100), **tariff)
     second.daemon = Daemon(second)
-
-
-def fair_talks_us(records, credit_us):
-    """What each call may talk: at least its first hold, and the rest so that all end together."""
-
-    def talks_us(end_us):
-        return [max(end_us - record.answered_us, FIRST_US) for record in records]
-
-    low_us, high_us = 0, max(record.ended_us for record in records) + credit_us
-    while high_us - low_us > 1:
-        end_us = (low_us + high_us) // 2
-        low_us, high_us = (
-            (end_us, high_us) if sum(talks_us(end_us)) < credit_us else (low_us, end_us)
-        )
-    return talks_us(high_us)
 
 
 def assert_shared(worlds, uuids, credit_us):

@@ -174,27 +174,6 @@ def test_a_layout_is_worked_out_once_a_day(monkeypatch):
     assert schedule.edges(us("2026-11-23 12:00")) == first
 
 
-def test_the_month_begins_at_local_midnight():
-    shanghai = Schedule(Plan())
-    for moment in ("2026-11-01 00:00:00", "2026-11-21 12:34:56", "2026-11-30 23:59:59"):
-        assert shanghai.month_start_us(us(moment)) == us("2026-11-01 00:00:00")
-    last_us = us("2026-11-30 23:59:59") + S - 1
-    assert shanghai.month_start_us(last_us) == us("2026-11-01 00:00:00")
-    assert isinstance(shanghai.month_start_us(last_us), int)
-    berlin = Schedule(Plan(time_zone="Europe/Berlin"))
-    late = us("2026-10-25 02:30", "Europe/Berlin", fold=1)
-    assert berlin.month_start_us(late) == us("2026-10-01 00:00", "Europe/Berlin")
-
-
-@pytest.mark.parametrize("fold", [0, 1])
-def test_a_month_whose_midnight_comes_twice_begins_at_the_first(fold):
-    havana = Schedule(Plan(time_zone="America/Havana"))
-    half_past = us("2026-11-01 00:30", "America/Havana", fold)
-    first, second = (us("2026-11-01 00:00", "America/Havana", each) for each in (0, 1))
-    assert second == first + 3_600 * S
-    assert havana.month_start_us(half_past) == first
-
-
 PLAN = Plan(bands=(PEAK,))
 ROWS = [
     Rate(rate_id=1, rate_micros_per_min=120_000),

@@ -272,6 +272,31 @@ def test_what_was_paid_has_the_adjustments_to_levels_in_it(shell, calls):
     assert (acme["paid"], acme["difference"]) == ("0.255", "0.05")
 
 
+def test_what_settling_a_month_anew_has_changed_is_paid_with_its_first_call(shell, calls):
+    database = Database.open(shell.url)
+    with database.write() as conn:
+        payer = accounts.lock(conn, "acme")
+        assert cdrs.write(conn, record(6, month="2026-01"))
+        assert cdrs.write(conn, record(7, month="2026-01"))
+        for month, number, micros in (
+            ("2026-01", 1, 50_000),
+            ("2026-01", 2, -8),
+            ("2026-02", 1, 7),
+        ):
+            entries.post(
+                conn,
+                payer.account_id,
+                kind=EntryKind.ADJUSTMENT,
+                amount_micros=micros,
+                ref=f"level/std/{month}/v1/rerate/{number}",
+                note="",
+                at_us=1,
+            )
+    database.close()
+    (acme,) = shell.json("rates", "whatif", "std@1", *ALL, "--account", "acme")["accounts"]
+    assert acme["paid"] == "0.560008"
+
+
 def test_advise_counts_fees_and_packages(shell, calls, packaged):
     services = shell.json("advise", "acme", *ALL)["services"]
     told = {each["tariff"]: each for each in services["400"]}

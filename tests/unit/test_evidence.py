@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fsbilling.billing.attempt import NumberPlan
-from fsbilling.billing.evidence import read_evidence
+from fsbilling.billing.evidence import as_let_through, read_evidence
 from fsbilling.errors import Refused
 from fsbilling.switch.witness import Witness, read_path
 
@@ -21,7 +21,15 @@ def answer(at_us, verdict="allowed"):
     return {"app_name": "multiset", "app_data": data, "app_stamp": str(at_us)}
 
 
-def leg(folder, uuid=A, *, answers=(), caller="1001", callee="13800138000", **variables):
+def asks(service, number, leg_uuid=""):
+    """What the dialplan does before it asks the hook."""
+    values = {"verdict": "unavailable", "service": service, "number": number, "leg": leg_uuid}
+    runs = [("multiunset", "fsbilling_reason fsbilling_target fsbilling_leg")]
+    runs += [("set", f"fsbilling_{name}={value}") for name, value in values.items() if value]
+    return [{"app_name": name, "app_data": data, "app_stamp": str(T0)} for name, data in runs]
+
+
+def leg(folder, uuid=A, *, answers=(), caller="1001", callee="13800138000", ani="", **variables):
     record = {
         "core-uuid": "c",
         "variables": {
@@ -39,7 +47,13 @@ def leg(folder, uuid=A, *, answers=(), caller="1001", callee="13800138000", **va
         | variables,
         "app_log": {"applications": list(answers)},
         "callflow": [
-            {"caller_profile": {"caller_id_number": caller, "destination_number": callee}}
+            {
+                "caller_profile": {
+                    "caller_id_number": caller,
+                    "destination_number": callee,
+                    "ani": ani,
+                }
+            }
         ],
     }
     path = folder / f"{uuid}.cdr.json"
@@ -54,7 +68,8 @@ def carrier_leg(folder, **variables):
 
 
 def read(folder, path):
-    return read_evidence(read_path(path), Witness(folder), switch="fs1", plan=PLAN)
+    record = as_let_through(read_path(path))
+    return read_evidence(record, Witness(folder), switch="fs1", plan=PLAN)
 
 
 def test_a_leg_is_read_as_the_hook_read_it(tmp_path):
@@ -93,6 +108,39 @@ def test_a_leg_that_asked_again_shows_the_last_call_only(tmp_path, answers):
     refused = read(tmp_path, leg(tmp_path, answers=answers))
     assert isinstance(refused, Refused)
     assert refused.reason == "asked_twice"
+
+
+@pytest.mark.parametrize("second", ["allowed", "refused"])
+def test_a_caller_whom_a_menu_forwards_pays_for_the_400_number_that_he_called(tmp_path, second):
+    """Of a real record: the leg that the forwarding began asked for is another call."""
+    mobile = {"fsbilling_number": "13800138000", "fsbilling_leg": B, "fsbilling_verdict": second}
+    first, forwarded = answer(T0 + S), answer(T0 + 9 * S, second)
+    first["app_data"] += "|fsbilling_target=extension/menu/company"
+    forwarded["app_data"] = f"^^|fsbilling_verdict={second}|fsbilling_leg_account=other"
+    log = [*asks("400", "4001234567"), first, *asks("outbound", "13800138000", B), forwarded]
+    path = leg(tmp_path, answers=log, caller="02088888888", callee="4001234567", **mobile)
+    record, attempt = as_let_through(read_path(path)), read(tmp_path, path)
+    assert (attempt.uuid, attempt.service, attempt.account) == (A, "400", "acme")
+    assert (attempt.callee.dialled, attempt.rated_caller.dialled) == ("4001234567", "02088888888")
+    assert record.variable("fsbilling_target") == "extension/menu/company"
+    assert attempt.talks_since_us == 0, "the menu answered after the first yes"
+
+
+def test_a_400_number_that_was_refused_at_first_is_not_paid_for_by_a_later_leg(tmp_path):
+    log = [*asks("400", "4001234567"), answer(T0, "refused"), *asks("outbound", "138", B)]
+    refused = read(tmp_path, leg(tmp_path, answers=[*log, answer(T0 + S)], fsbilling_leg=B))
+    assert isinstance(refused, Refused)
+    assert refused.reason == "asked_twice"
+
+
+def test_a_leg_that_the_switch_began_keeps_the_caller_it_began_with(tmp_path):
+    """Of a real record: once answered, its caller ID is the number that was called."""
+    own = {"direction": "outbound", "fsbilling_verdict": ""}
+    path = leg(tmp_path, caller="13800138000", ani="02088888888", **own)
+    assert read(tmp_path, path).caller.dialled == "02088888888"
+    leg(tmp_path, fsbilling_leg=B, caller="1001")
+    path = leg(tmp_path, B, caller="1002", ani="1003", originator=A, fsbilling_leg="", **own)
+    assert read(tmp_path, path).caller.dialled == "1001", "another leg's is told by who asked"
 
 
 def test_a_carrier_leg_is_priced_by_what_the_channel_before_it_asked_for(tmp_path):

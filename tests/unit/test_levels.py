@@ -9,7 +9,15 @@ from fsbilling.errors import InputError
 from fsbilling.numbering.region import UNKNOWN_REGION
 from fsbilling.rating import tariff as tariff_module
 from fsbilling.rating.charge import PartKind, explain
-from fsbilling.rating.month import Adjustment, Settled, Talk, add_to_volume, volume_adjustment
+from fsbilling.rating.month import (
+    Adjustment,
+    Settled,
+    Talk,
+    add_to_volume,
+    at_level,
+    unadjusted,
+    volume_adjustment,
+)
 from fsbilling.rating.party import Party
 from fsbilling.rating.plan import UNLIMITED_S, Band, LevelMode, Levels, LevelUnit, Plan
 from fsbilling.rating.price import affordable_s, covered_s, price
@@ -253,6 +261,62 @@ def test_a_call_that_the_tariff_has_no_row_for_is_a_fault():
         volume_adjustment(
             tariff(LevelUnit.MINUTES, LevelMode.VOLUME, rows), abroad, Volume(), Volume(3_000, 1)
         )
+
+
+@pytest.mark.parametrize(
+    ("billed_s", "level", "due_micros"), [(0, 0, 10_000_000), (3_000, 50, 9_000_000)]
+)
+def test_a_month_comes_to_the_level_it_is_at_whatever_was_posted(billed_s, level, due_micros):
+    calls = settled(1_500, 1_500)
+    levels = tariff(LevelUnit.MINUTES, LevelMode.VOLUME)
+    for adjusted_micros in (-1_000_000, 0, 7):
+        got = at_level(levels, calls, Volume(billed_s, 2), adjusted_micros)
+        assert (got.level, got.calls) == (level, 2)
+        assert got.amount_micros == due_micros - 10_000_000 - adjusted_micros
+
+
+@pytest.mark.parametrize("levels", [None, Levels(LevelUnit.MINUTES, LevelMode.GRADUATED)])
+def test_a_tariff_that_looks_back_on_no_call_takes_back_what_was_adjusted(levels):
+    got = at_level(Tariff("std", 7, ROWS[:1], Plan(levels=levels)), settled(60), Volume(60), -5)
+    assert got == unadjusted("std", 7, 1, -5)
+    assert got == Adjustment(
+        0,
+        1,
+        5,
+        "std v7: no level changes its 1 calls of the month: adjusted so far -0.000005, taken back",
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked_micros", "comes_to_micros"),
+    [(0, 0), (7, 7), (8, 8), (9, 8), (10, 8), (11, 9), (20, 18)],
+)
+def test_of_a_call_of_8_that_was_asked_10_the_2_stay_waived(asked_micros, comes_to_micros):
+    call = Settled(Talk(SOMEBODY, SOMEBODY, 0, S), 0, 8, 2)
+    assert call.comes_to_micros(asked_micros) == comes_to_micros
+
+
+def test_a_call_of_which_nothing_was_waived_comes_to_what_is_asked():
+    call = Settled(Talk(SOMEBODY, SOMEBODY, 0, S), 0, 8)
+    assert [call.comes_to_micros(asked) for asked in (0, 7, 8, 9, 100)] == [0, 7, 8, 9, 100]
+
+
+@pytest.mark.parametrize(
+    ("charge_micros", "amount_micros"),
+    # At the level the call is asked 9.00, and was asked 10.00.
+    [(10_000_000, -1_000_000), (9_500_000, -500_000), (9_000_000, 0), (100, 0)],
+)
+def test_a_cheaper_level_gives_back_no_more_of_a_call_than_was_paid(charge_micros, amount_micros):
+    call = Settled(
+        Talk(SOMEBODY, SOMEBODY, 0, 3_000 * S), 0, charge_micros, 10_000_000 - charge_micros
+    )
+    got = at_level(tariff(LevelUnit.MINUTES, LevelMode.VOLUME), [call], Volume(3_000, 1), 0)
+    assert got.amount_micros == amount_micros
+
+
+def test_only_volume_levels_look_back():
+    plans = [Plan(), *(Plan(levels=Levels(LevelUnit.MINUTES, mode)) for mode in LevelMode)]
+    assert [plan.looks_back for plan in plans] == [False, True, False]
 
 
 def test_only_billed_calls_count_for_the_volume():

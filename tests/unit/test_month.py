@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from fsbilling.numbering.region import UNKNOWN_REGION
@@ -72,6 +73,20 @@ def test_a_level_does_not_ask_for_what_was_waived():
     month.add(FIVE_MIN)
     assert len(month.adjustments) == 1
     assert month.usage_micros == 4_500_000 - 600_000
+
+
+@pytest.mark.parametrize(
+    ("limit_micros", "comes_to_micros"),
+    # Five minutes at 0.20, and at 0.10 from ten minutes on.
+    [(None, 500_000), (900_000, 500_000), (500_001, 500_000), (500_000, 500_000), (400_000,) * 2],
+)
+def test_a_cheaper_level_gives_back_no_more_than_was_paid(limit_micros, comes_to_micros):
+    cheaper = msgspec.structs.replace(DEARER[1], rate_micros_per_min=100_000)
+    plan = Plan(levels=Levels(LevelUnit.MINUTES, LevelMode.VOLUME))
+    month = RunningMonth(Tariff("std", 1, [DEARER[0], cheaper], plan))
+    month.add(FIVE_MIN, limit_micros)
+    month.add(FIVE_MIN)
+    assert month.usage_micros == comes_to_micros + 500_000
 
 
 def test_a_level_leaves_included_seconds_included():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.parties import parties
 from fsbilling.rating.month import Settled, Talk
+from fsbilling.store.cdrs import Counted
 
 from .books import Transaction
 
@@ -27,11 +28,9 @@ def find(conn: Transaction, uuid: str, switch: str | None = None) -> list[Cdr]:
     return sorted((cdr for cdr in found if switch in (None, cdr.switch)), key=lambda c: c.switch)
 
 
-def settled(
-    conn: Transaction, *, account: str, tariff: str, month: str
-) -> Iterator[tuple[int, Settled]]:
-    for cdr in conn.books.cdrs.values():
+def settled(conn: Transaction, *, account: str, tariff: str, month: str) -> Iterator[Counted]:
+    for cdr_id, cdr in enumerate(conn.books.cdrs.values()):
         if (cdr.account, cdr.tariff, cdr.month) == (account, tariff, month) and cdr.answered_us:
             talk = Talk(*parties(cdr), cdr.answered_us, cdr.duration_us)
-            cost_micros = cdr.charge_micros + cdr.waived_micros
-            yield cdr.tariff_version, Settled(talk, cdr.included_s, cost_micros)
+            call = Settled(talk, cdr.included_s, cdr.charge_micros, cdr.waived_micros)
+            yield Counted(cdr_id, cdr.tariff_version, cdr.billed_s, call)

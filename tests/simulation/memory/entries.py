@@ -70,12 +70,12 @@ def adjust(
     )
 
 
-def posted_micros(conn: Transaction, account_id: int, kind: EntryKind, ref_start: str) -> int:
-    return sum(
-        entry.amount_micros
+def amounts(conn: Transaction, account_id: int, kind: EntryKind, ref_start: str) -> dict[str, int]:
+    return {
+        ref: entry.amount_micros
         for (of, of_kind, ref), entry in conn.books.asked_for.items()
         if of == account_id and of_kind == kind and ref.startswith(ref_start)
-    )
+    }
 
 
 def entries(conn: Transaction, code: str, limit: int = 100) -> list[Entry]:

@@ -45,6 +45,9 @@ CONNECT_TIMEOUT_S = 5.0
 SILENCE_S = 5.0
 BACKOFF_FIRST_S = 0.25
 BACKOFF_LAST_S = 15.0
+LIST = "show "
+"""How a command begins whose answer may be many megabytes: of 20,000 calls 21."""
+
 STEADY_S = 30.0
 """A link that held this long starts its next back-off from the beginning."""
 
@@ -188,10 +191,22 @@ class Link:
         commands = self._commands
         if commands is None:
             raise SwitchError(f"the link to {self.name} is down")
-        reply = commands.send(f"api {command}", timeout_s)
+        if command.startswith(LIST):
+            reply = self._ask_apart(command, timeout_s)
+        else:
+            reply = commands.send(f"api {command}", timeout_s)
         if reply.content_type != "api/response":
             raise SwitchError(reply.headers.get("Reply-Text", "not an answer to a command"))
         return reply.body.decode("utf-8", "replace")
+
+    def _ask_apart(self, command: str, timeout_s: float) -> Frame:
+        """Ask over a connection of its own: the switch answers one after the other on each."""
+        connection = self._connection()
+        try:
+            connection.connect()
+            return connection.send(f"api {command}", timeout_s)
+        finally:
+            connection.stop()
 
     def _keep_up(self) -> None:
         attempt = 0

@@ -35,6 +35,7 @@ class RecordedSwitch(EslPeer):
 
     def __init__(self) -> None:
         super().__init__(password=PASSWORD)
+        self.name = "lab"
         self.event_port = self.address[1]
         self.hook_port = free_port()
         self.other_port = free_port()

@@ -1,6 +1,7 @@
 """The link to a switch, over real TCP, to a peer that misbehaves to order."""
 
 import gevent
+import gevent.event
 import pytest
 from esl_peer import (
     PASSWORD,
@@ -239,6 +240,28 @@ def test_a_disconnect_notice_is_taken_at_its_word(peer, billing, connect):
     connect()
     peer.send_event(b"Content-Type: text/disconnect-notice\nContent-Length: 0\n\n")
     wait_until(lambda: billing.heard == ["up", "down", "up"])
+
+
+def test_a_long_list_keeps_no_command_waiting(peer, connect):
+    listed = gevent.event.Event()
+    peer.replies |= {
+        "show channels as json": lambda: listed.wait(5) and api_response("[]"),
+        "uuid_exists x": api_response("true"),
+    }
+
+    def hang_up():
+        peer.sockets[-1].close()
+
+    link = connect()
+    list_of_all = gevent.spawn(link.api, "show channels as json")
+    wait_until(lambda: "api show channels as json" in peer.commands)
+    assert link.api("uuid_exists x") == "true"
+    listed.set()
+    assert list_of_all.get(5) == "[]"
+    peer.replies["show channels as json"] = hang_up
+    with pytest.raises(SwitchError):
+        link.api("show channels as json")
+    assert link.api("uuid_exists x") == "true"
 
 
 def test_a_wrong_password_is_named_and_tried_again(peer, billing, connect, capsys):

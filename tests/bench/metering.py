@@ -57,7 +57,7 @@ def run(order: Order) -> None:
         hook=Hook(listen=f"127.0.0.1:{order.hook_port}"),
         switches=(Switch(name=SWITCH, port=order.event_port, password=Secret(order.password)),),
         metering=Metering(
-            slice_s=order.slice_s, renew_lead_s=order.lead_s, warn_payer=False, poll_s=10
+            slice_s=order.slice_s, renew_lead_s=order.lead_s, warn_payer=False, poll_s=30
         ),
         log=Log(level="warning"),
     )

@@ -365,7 +365,7 @@ class Meter:
                 return
             with self._db.write() as conn:
                 # No more than this is known: its hang-up may be waiting behind the answer.
-                holds.answered(conn, call.switch, call.uuid, answered_us, answered_us)
+                holds.answered(conn, call.switch, call.uuid, answered_us, answered_us, is_last=True)
         except StoreError as fault:
             # The switch keeps the stamp as well: recovery asks it (uuid_dump).
             log.error("answer not recorded", call_uuid=call.uuid, fault=str(fault))

@@ -7,7 +7,7 @@ from fsbilling.calls.event import RenewalUnknown, Renewed
 from fsbilling.calls.session import Session
 from fsbilling.credit.slice import next_grant
 from fsbilling.errors import StoreError
-from fsbilling.store import accounts, holds, usages
+from fsbilling.store import holds, usages
 from fsbilling.store.engine import Database
 
 
@@ -25,7 +25,7 @@ def renew(
     call = session.call
     try:
         with db.write() as conn:
-            account = accounts.lock(conn, call.account)
+            account, held = holds.lock(conn, call.account, call.switch, call.uuid)
             if account is None or account.suspended:
                 return _unchanged(session, now_us)
             allowed = allowed_to(conn, account, call.created_us)
@@ -53,6 +53,7 @@ def renew(
                     granted_s=grant.granted_s,
                     timer_seq=session.timer_seq + 1,
                     seen_us=max(seen_us, session.answered_us),
+                    held=held,
                 )
                 spend(conn, account, call.created_us, delta_micros)
     except StoreError:

@@ -12,13 +12,14 @@ from psycopg.pq.abc import PGresult
 from sqlalchemy import Boolean, ClauseElement, Integer, Text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeEngine
 
 from fsbilling.store.pipelined_connection import PipelinedConnection, Question
 
 Values = Mapping[str, Any]
 
-_POSTGRES = PGDialect_psycopg(paramstyle="numeric_dollar")
+_POSTGRES: Dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _SQLITE = SQLiteDialect_pysqlite()
 _NUMBERS = count(1)
 

@@ -172,7 +172,7 @@ def _open_postgresql(url: URL, pool_size: int, timeout_ms: int) -> tuple[Engine,
 
     @event.listens_for(writer, "do_connect")
     def _connect(_dialect: object, _record: object, _args: object, given: dict[str, Any]) -> Any:  # noqa: ANN401 - psycopg's own keywords
-        # When psycopg has prepared a statement by itself, it deallocates all, ours too, at rollbacks.
+        # Where psycopg prepares by itself, it deallocates all, ours too, at a rollback.
         return connection_class().connect(**given, prepare_threshold=None)
 
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

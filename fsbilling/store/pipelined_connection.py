@@ -1,8 +1,8 @@
 """A PostgreSQL connection that is asked several things in one exchange.
 
-What a small statement costs is mostly the way to the server and back. libpq's pipeline mode (PostgreSQL
-14, https://www.postgresql.org/docs/current/libpq-pipeline-mode.html) sends what does not depend on
-an answer together: BEGIN goes with the first statement of a transaction, and COMMIT with the last.
+What a small statement costs is mostly the way to the server and back. libpq's pipeline mode
+(https://www.postgresql.org/docs/current/libpq-pipeline-mode.html) sends together what does not
+depend on an answer: BEGIN goes with the first statement of a transaction, and COMMIT with the last.
 
 psycopg has a pipeline of its own, whose cursors cost more than what the pipeline saves here. This
 one speaks to `psycopg.pq`, which is public; the connection stays psycopg's for everything else.
@@ -18,7 +18,7 @@ import psycopg
 from psycopg import IsolationLevel
 from psycopg.abc import PQGen
 from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, PGconn, TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus, abc
 from psycopg.pq.abc import PGresult
 from psycopg.waiting import READY_R, WAIT_R, WAIT_RW
 
@@ -39,6 +39,9 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     sql: bytes
     values: Sequence[bytes | None] = ()
 
+
+Step = tuple[Question, bool]
+"""What an exchange does with a question: has it prepared, or executed (True)."""
 
 COMMIT = Question(b"fsb_commit", b"COMMIT")
 
@@ -100,25 +103,32 @@ class PipelinedConnection(psycopg.Connection[Any]):
         is_idle = self.pgconn.transaction_status == TransactionStatus.IDLE
         if is_idle and not self.autocommit:
             questions.insert(0, _begin(self.isolation_level, read_only=bool(self.read_only)))
-        answered = self._send(questions)
-        for _, result in answered:
-            if result.status == ExecStatus.FATAL_ERROR:
-                raise error_from_result(result, self.info.encoding)
-        return [result for question, result in answered if question is not None]
+        return self._send(self._steps(questions))
 
-    def _send(self, questions: Sequence[Question]) -> list[tuple[Question | None, PGresult]]:
-        """Give each result with its question; with None that of having a question prepared."""
-        pgconn, sent, new = self.pgconn, [], []
+    def _steps(self, questions: Sequence[Question]) -> list[Step]:
+        """Put before each question that this connection does not know yet that it be prepared.
+
+        In its turn: to prepare a query before a BEGIN would be a query before it.
+        """
+        steps: list[Step] = []
+        known = set(self._known)
+        for each in questions:
+            if each.name not in known:
+                known.add(each.name)
+                steps.append((each, False))
+            steps.append((each, True))
+        return steps
+
+    def _send(self, steps: Sequence[Step]) -> list[PGresult]:
+        """Take each step, and give the results of those that execute. Raises the first error."""
+        pgconn = self.pgconn
         try:
             pgconn.enter_pipeline_mode()
-            for each in questions:
-                # In its turn: to prepare a query before a BEGIN would be a query before it.
-                if each.name not in self._known and each.name not in new:
-                    pgconn.send_prepare(each.name, each.sql)
-                    new.append(each.name)
-                    sent.append(None)
-                pgconn.send_query_prepared(each.name, each.values)
-                sent.append(each)
+            for question, is_executed in steps:
+                if is_executed:
+                    pgconn.send_query_prepared(question.name, question.values)
+                else:
+                    pgconn.send_prepare(question.name, question.sql)
             pgconn.pipeline_sync()
             results = self.wait(_communicate(pgconn))
             pgconn.exit_pipeline_mode()
@@ -126,12 +136,12 @@ class PipelinedConnection(psycopg.Connection[Any]):
             # Given up in the middle of an exchange, it can take no other.
             self.close()
             raise
-        answered = list(zip(sent, results, strict=True))
-        prepared = [result for question, result in answered if question is None]
-        for name, result in zip(new, prepared, strict=True):
-            if result.status == ExecStatus.COMMAND_OK:
-                self._known.add(name)
-        return answered
+        for (question, is_executed), result in zip(steps, results, strict=True):
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise error_from_result(result, self.info.encoding)
+            if not is_executed:
+                self._known.add(question.name)
+        return [each for (_, is_executed), each in zip(steps, results, strict=True) if is_executed]
 
 
 def _begin(level: IsolationLevel | None, *, read_only: bool) -> Question:
@@ -144,7 +154,7 @@ def _begin(level: IsolationLevel | None, *, read_only: bool) -> Question:
     return Question(b"fsb_" + sql.lower().replace(b" ", b"_"), sql)
 
 
-def _communicate(pgconn: PGconn) -> PQGen[list[PGresult]]:
+def _communicate(pgconn: abc.PGconn) -> PQGen[list[PGresult]]:
     """Send what libpq has to send, and take every result up to the end of the pipeline."""
     while pgconn.flush():
         if (yield WAIT_RW) & READY_R:

@@ -141,23 +141,30 @@ def _row_of(columns: Sequence[Any]) -> Callable[..., Any]:
     return make
 
 
+def _text(value: str) -> bytes:
+    data = value.encode()
+    if b"\0" in data:
+        # libpq would send what stands before it.
+        raise psycopg.DataError("PostgreSQL text cannot contain NUL (0x00)")
+    return data
+
+
+_ENCODERS: dict[type, Callable[[Any], bytes | None]] = {
+    int: b"%d".__mod__,
+    str: _text,
+    bool: lambda value: b"t" if value else b"f",
+    type(None): lambda _value: None,
+}
+"""How PostgreSQL reads a value, as text."""
+
+
 def _encode(value: object) -> bytes | None:
-    """Give a value as PostgreSQL reads it, as text."""
-    match value:
-        case None:
-            return None
-        case bool():
-            return b"t" if value else b"f"
-        case int():
-            return b"%d" % value
-        case str():
-            data = value.encode()
-            if b"\0" in data:
-                # libpq would send what stands before it.
-                raise psycopg.DataError("PostgreSQL text cannot contain NUL (0x00)")
-            return data
-        case _:
-            raise TypeError(f"no column takes a {type(value).__name__}")
+    encode = _ENCODERS.get(type(value))
+    if encode is not None:
+        return encode(value)
+    if isinstance(value, str):  # a word of an enumeration
+        return _text(value)
+    raise TypeError(f"no column takes a {type(value).__name__}")
 
 
 def _decoder(column: TypeEngine[Any]) -> Callable[[bytes], Any]:

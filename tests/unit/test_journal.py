@@ -148,3 +148,23 @@ def test_a_record_set_aside_is_kept_for_a_person(path):
     journal.set_aside()
     assert played(journal) == [b"good"]
     assert (path.parent / "journal.aside").read_bytes() == b"odd\n"
+
+
+@pytest.mark.parametrize("why", ["no room", "no file"])
+def test_a_record_that_cannot_be_set_aside_stays_where_it_was(path, monkeypatch, why):
+    journal = opened(path)
+    journal.append(b"odd")
+    aside = path.parent / "journal.aside"
+    with monkeypatch.context() as patch:
+        if why == "no file":
+            aside.mkdir()
+        else:
+            patch.setattr(os, "write", lambda _fd, line: len(line) - 1)
+        with pytest.raises(StoreError, match=r"journal\.aside"):
+            journal.set_aside()
+    assert journal.first() == b"odd"
+    if why == "no file":
+        aside.rmdir()
+    journal.set_aside()
+    assert journal.is_empty
+    assert aside.read_bytes().endswith(b"odd\n")

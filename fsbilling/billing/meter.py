@@ -109,14 +109,6 @@ class Meter:
         """Give a call's session as it is now."""
         return self._sessions.get(key)
 
-    def unsettled(self, switch: str) -> frozenset[CallKey]:
-        """Name this node's calls that have a hold, as far as we know."""
-        return frozenset(
-            key
-            for key, session in self._sessions.items()
-            if key[0] == switch and session.phase is not Phase.SETTLING
-        )
-
     def adopt(self, session: Session) -> None:
         """Take charge of a call that was just authorised."""
         self._sessions.setdefault(session.call.key, session)

@@ -6,7 +6,7 @@ Kept at each commit: `account.held_micros` is the sum of the account's holds, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,8 @@ from fsbilling.store.cdr_keys import HAS_RECORD
 from fsbilling.store.insert import insert_once, insertion
 from fsbilling.store.prepared import Asked, Prepared, together
 from fsbilling.store.schema import account, hold
+
+OUTLINES_AT_ONCE = 500
 
 
 # gc=False: as in `Call`.
@@ -248,11 +250,17 @@ def live(conn: Connection, *, switch: str | None = None, account: str | None = N
     return [_hold(row) for row in conn.execute(query)]
 
 
-def outlines(conn: Connection, switch: str) -> list[Outline]:
-    """Give the outline of each hold of a switch, oldest first."""
+def outlines(conn: Connection, switch: str) -> Iterator[Outline]:
+    """Give the outline of each hold of a switch, oldest first.
+
+    Fetched a batch at a time, so that a caller may pause in between; all are of one moment.
+    """
     query = select(hold.c.uuid, hold.c.leg_uuid).where(hold.c.switch == switch)
-    rows = conn.execute(query.order_by(hold.c.authorised_us, hold.c.uuid))
-    return [Outline(*row) for row in rows]
+    query = query.order_by(hold.c.authorised_us, hold.c.uuid)
+    rows = conn.execute(query.execution_options(yield_per=OUTLINES_AT_ONCE))
+    for batch in rows.partitions():
+        for row in batch:
+            yield Outline(*row)
 
 
 def among(conn: Connection, switch: str, uuids: Iterable[str]) -> list[Hold]:

@@ -11,12 +11,11 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-import msgspec
-
 from fsbilling.clock import US_PER_S
 from fsbilling.errors import SwitchError
 from fsbilling.switch.channel import Channel, is_uuid
-from fsbilling.switch.frame import BodyError, parse_json
+from fsbilling.switch.frame import BodyError, Take, parse_json
+from fsbilling.switch.listing import Listing
 
 _CAUSE = re.compile(r"[A-Z][A-Z0-9_]{1,39}")
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:+-]{0,199}")
@@ -35,13 +34,11 @@ class Api(Protocol):
         """Return the command's whole output; raises SwitchError."""
 
 
-class _Row(msgspec.Struct):
-    uuid: str
+class Stream(Protocol):
+    """Runs one API command whose answer is long: `Link.stream`."""
 
-
-class _Rows(msgspec.Struct):
-    row_count: int
-    rows: list[_Row] = []
+    def __call__(self, command: str, take: Take) -> None:
+        """Give the command's output to `take`, piece by piece; raises SwitchError."""
 
 
 def timer_group(call_uuid: str, seq: int) -> str:
@@ -65,11 +62,15 @@ def first_timer(call_uuid: str, granted_s: int) -> str:
 
 
 class Node:
-    """One FreeSWITCH, by what billing needs of it."""
+    """One FreeSWITCH, by what billing needs of it.
 
-    def __init__(self, name: str, api: Api) -> None:
+    Without a `stream`, long answers come by `api` as well, in one piece.
+    """
+
+    def __init__(self, name: str, api: Api, stream: Stream | None = None) -> None:
         self.name = name
         self._api = api
+        self._stream = stream or self._in_one_piece
 
     def core_uuid(self) -> str:
         """Which FreeSWITCH process answers; another one means that all its calls are gone."""
@@ -84,15 +85,9 @@ class Node:
         The list comes from FreeSWITCH's own database, which trails: of 48 channels just made it
         showed 12. Before a call counts as ended, `dump` must say so.
         """
-        answer = self._api("show channels as json")
-        try:
-            listing = msgspec.json.decode(answer, type=_Rows)
-        except msgspec.DecodeError as fault:
-            raise SwitchError(f"show channels: {fault}: {answer[:60]!r}") from None
-        uuids = frozenset(row.uuid for row in listing.rows)
-        if len(uuids) != listing.row_count:
-            raise SwitchError(f"show channels: {len(uuids)} of {listing.row_count} rows")
-        return uuids
+        listing = Listing()
+        self._stream("show channels as json", listing.take)
+        return listing.uuids()
 
     def dump(self, uuid: str) -> Channel | None:
         """One channel as it is now; None only when the switch says there is no such channel."""
@@ -169,6 +164,9 @@ class Node:
             raise SwitchError(f"{leg!r} is not a leg")
         flags = _DISPLACE_FLAGS[leg]
         return self._done(f"uuid_displace {_uuid(uuid)} start {sound} 0 {flags}")
+
+    def _in_one_piece(self, command: str, take: Take) -> None:
+        take(self._api(command).encode())
 
     def _done(self, command: str) -> bool:
         """Run an order; False when the channel is gone; SwitchError when it was not carried out."""

@@ -134,7 +134,7 @@ def draw_step(draw):
         "answered": lambda s, c: s.holds.answered(c, *key, at_us, at_us + 1),
         "follow": lambda s, c: s.holds.follow(c, *key, "leg", at_us),
         "remove": lambda s, c: s.holds.remove(c, *key),
-        "outlines": lambda s, c: s.holds.outlines(c, "sw1"),
+        "outlines": lambda s, c: list(s.holds.outlines(c, "sw1")),
         "among": lambda s, c: s.holds.among(c, "sw1", UUIDS[:3]),
         "live": lambda s, c: s.holds.live(c, account=code),
         "package": locked(lambda s, c: s.usages.open_package(c, account_id, "std", month, seconds)),

@@ -15,6 +15,7 @@ CPU_S = 1.0
 
 NAMES = (
     "frames",
+    "listing",
     "events",
     "hook",
     "caller",

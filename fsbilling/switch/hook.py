@@ -79,7 +79,7 @@ class HookSession(Connection, OutboundSession):  # type: ignore[misc] # greenswi
         """Have no reader."""
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def send(self, data: str, timeout_s: float = 0.0) -> Frame:  # noqa: ARG002 - as a Connection's
+    def _command(self, data: str) -> Frame:
         """Send one command and wait for its reply; whoever closes the session ends that.
 
         Raises SwitchError, also for any frame but the reply: more than that is a flood.
@@ -104,13 +104,11 @@ class HookSession(Connection, OutboundSession):  # type: ignore[misc] # greenswi
             frame = self._reader.next_frame()
             if frame is not None:
                 return frame
-            # While more bytes wait, `receive` would never give way to another greenlet: a peer
-            # that talks without a pause would stop the daemon, and its own deadline.
-            gevent.sleep(0)
+            self._pause(len(chunk))
 
     def ask(self) -> Channel:
         """Learn which channel this is; raises SwitchError."""
-        headers = self.send("connect").headers
+        headers = self._command("connect").headers
         if headers.get("Socket-Mode") == "async":
             # Then `+OK` says that a message is queued, not that the variables are set.
             raise SwitchError("the dialplan's socket application must not say `async`")
@@ -120,7 +118,7 @@ class HookSession(Connection, OutboundSession):  # type: ignore[misc] # greenswi
         """Set the variables; returns when the switch has taken them, else raises SwitchError."""
         # As a body, FreeSWITCH reads it in one go; header lines it reads byte by byte.
         argument = multiset(variables).encode()
-        reply = self.send(
+        reply = self._command(
             "sendmsg\ncall-command: execute\nexecute-app-name: multiset\n"
             f"content-type: text/plain\ncontent-length: {len(argument)}\n\n" + argument.decode()
         )

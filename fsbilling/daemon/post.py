@@ -23,7 +23,7 @@ from fsbilling.switch.node import Api
 
 log = structlog.get_logger(__name__)
 
-QUESTIONS = ("uuid_dump ", "show ", "global_getvar ")
+QUESTIONS = ("uuid_dump ", "show ", "global_getvar ", "strmicroepoch")
 """Commands that change nothing in the switch: asked on duty and off."""
 
 

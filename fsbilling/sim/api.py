@@ -249,6 +249,7 @@ _FUNCTIONS: dict[str, Callable[[Machine, str], str]] = {
     "show": _show,
     "status": _status,
     "strepoch": lambda machine, _arguments: str(machine.scheduler.now_s),
+    "strmicroepoch": lambda machine, _arguments: str(machine.scheduler.now_us),
     "uuid_broadcast": _uuid_broadcast,
     "uuid_displace": _uuid_displace,
     "uuid_dump": _uuid_dump,

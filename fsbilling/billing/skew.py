@@ -35,5 +35,6 @@ class Skew:
     def answered(self, stamp_us: int, *, asked_us: int, arrived_us: int) -> None:
         """Take note of what the switch's clock was, and of our times before and after."""
         if self.ahead_us < asked_us - stamp_us:
+            # It was less far ahead when we asked: one of the clocks was set.
             self.is_known = False
         self.observe(stamp_us, arrived_us)

@@ -41,7 +41,10 @@ def give_back(
         log.warning("not given back", call_uuid=call.uuid, fault=str(fault))
         return None
     try:
-        is_earlier = (_rearm if is_ringing else _arm)(node, session, asked, now_us)
+        if is_ringing:
+            is_earlier = _rearm(node, session, asked)
+        else:
+            is_earlier = _arm(node, session, asked, now_us)
     except SwitchError as fault:
         log.warning("not given back", call_uuid=call.uuid, fault=str(fault))
         is_earlier = False
@@ -64,7 +67,7 @@ def _arm(node: Node, session: Session, asked: GiveBack, now_us: int) -> bool:
     return node.now_us() // US_PER_S < asked.at_us // US_PER_S
 
 
-def _rearm(node: Node, session: Session, asked: GiveBack, _now_us: int) -> bool:
+def _rearm(node: Node, session: Session, asked: GiveBack) -> bool:
     """Let the switch set timer 0 sooner; False when it may have been answered before that.
 
     The switch marks the answer first and reads the variable then (switch_channel.c): a channel

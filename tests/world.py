@@ -158,6 +158,7 @@ class World:
         switch: str = SWITCH,
         now_us: int = EPOCH_US,
         clock: VirtualClock | None = None,
+        max_late_us: int = 0,
     ) -> None:
         self.db = db
         self.sql = SqlDoor(db)
@@ -168,7 +169,12 @@ class World:
         self.link_is_up = True
         self.commands: list[str] = []
         self.sim = SimSwitch(
-            self.clock, name=switch, seed=seed, hook=asking(self._hook), show_lag_us=0
+            self.clock,
+            name=switch,
+            seed=seed,
+            hook=asking(self._hook),
+            show_lag_us=0,
+            max_late_us=max_late_us,
         )
         self.sim.listen(self._event, variable="fsbilling_account")
         self.daemon: Daemon | None = None
@@ -319,5 +325,6 @@ def run_together(worlds: list[World], seconds: float) -> None:
     while (now_us := clock.now_us()) < end_us:
         for world in worlds:
             if world.daemon is not None and world.link_is_up:
-                world.daemon.meter.heard(world.switch)
+                with suppress(SwitchError):
+                    world.daemon.meter.ask_time(world.switch)
         clock.play(*machines, until_us=min(now_us + 5 * S, end_us))

@@ -144,6 +144,14 @@ class Meter:
         self._skews[switch].observe(stamp_us, self._clock.now_us())
         self._heard_us[switch] = max(self._heard_us[switch], stamp_us)
 
+    def ask_time(self, switch: str) -> None:
+        """Ask the switch for its clock: a sign of life as well. Raises SwitchError."""
+        asked_us = self._clock.now_us()
+        stamp_us = self._nodes[switch].now_us()
+        arrived_us = self._clock.now_us()
+        self._skews[switch].answered(stamp_us, asked_us=asked_us, arrived_us=arrived_us)
+        self._heard_us[switch] = max(self._heard_us[switch], stamp_us)
+
     def heard(self, switch: str) -> None:
         """Take note that the switch has just answered; of use once its clock is known."""
         if self._skews[switch].is_known:

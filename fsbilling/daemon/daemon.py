@@ -294,6 +294,9 @@ class Daemon:
 
     def _catch_up(self) -> None:
         """Work from the holds in SQL, which another daemon may have moved on."""
+        if not self.meter.live_calls:
+            # Who has waited knows no call yet: reading 20,000 holds would keep its hook shut.
+            return
         with self.db.read() as conn:
             for switch in self._nodes:
                 self.meter.catch_up(holds.live(conn, switch=switch))

@@ -119,6 +119,8 @@ class RecordedSwitch(EslPeer):
             return ADDED
         if command == "global_getvar core_uuid":
             return api_response(CORE)
+        if command == "strmicroepoch":
+            return api_response(str(time.time_ns() // 1_000))
         if command == "show channels as json":
             return self.listing
         if command.startswith("uuid_dump "):

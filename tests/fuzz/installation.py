@@ -34,9 +34,12 @@ CHEAP = Rate(origin="prefix:86139", rate_micros_per_min=1)
 
 _UUID = r"[0-9a-fA-F-]{36}"
 COMMAND = re.compile(
-    rf"global_getvar core_uuid|uuid_dump {_UUID} json|uuid_kill [A-Za-z0-9@._:+-]+ [A-Z_]+"
+    rf"global_getvar core_uuid|strmicroepoch|uuid_dump {_UUID} json|uuid_kill [A-Za-z0-9@._:+-]+ [A-Z_]+"
     rf"|expand sched_api [ -~]* hupall ALLOTTED_TIMEOUT fsbilling_call {_UUID} [ -~]*"
-    rf"|sched_del fsbilling-{_UUID}-[0-9]+|uuid_setvar_multi {_UUID} [^\x00-\x1f\x7f'\"\\$]*"
+    rf"|sched_del fsbilling-{_UUID}-[0-9]+"
+    rf"|expand sched_del \$\{{cond\(\$\{{strepoch\(\)\}} < [0-9]+ \? "
+    rf"fsbilling-{_UUID}-[0-9]+ : fsbilling-none\)\}}"
+    rf"|uuid_setvar_multi {_UUID} [^\x00-\x1f\x7f'\"\\$]*"
     rf"|uuid_displace {_UUID} start [ -~]*"
 )
 """All that may ever be said to the switch."""

@@ -12,7 +12,7 @@ from fsbilling.errors import SwitchError, SwitchTimeout
 from fsbilling.switch.channel import Channel
 from fsbilling.switch.node import TIMER_0, first_timer
 
-from ..doors import API_TIMEOUT_US, LATENCY_US, Fate
+from ..doors import API_TIMEOUT_US, LATE_US, LATENCY_US, Fate
 from .switch import CoreSwitch, Leg
 
 Answer = TypeVar("Answer")
@@ -72,7 +72,7 @@ class CoreNode:
     ) -> None:
         self.name = switch.name
         self.is_up = False
-        self.is_late = False
+        self.events_are_late = self.commands_are_late = False
         self._switch, self._fate = switch, fate
         self._check_timer = check_timer
         self._on_event, self._on_up, self._on_down = on_event, on_up, on_down
@@ -99,7 +99,7 @@ class CoreNode:
             return
         hub, draw, connection = self._switch.hub, self._fate.draw, self._connection
         event, stamp_us = told(name, leg), hub.now_us
-        arrival_us = stamp_us + int(draw.random() * (3 * S if self.is_late else 3_000))
+        arrival_us = stamp_us + int(draw.random() * (3 * S if self.events_are_late else 3_000))
 
         def arrive() -> None:
             if connection == self._connection:
@@ -118,6 +118,9 @@ class CoreNode:
 
     def core_uuid(self) -> str:
         return self._ask("core_uuid", lambda: self._switch.core_uuid)
+
+    def now_us(self) -> int:
+        return self._ask("now_us", lambda: self._switch.hub.now_us)
 
     def live_uuids(self) -> frozenset[str]:
         return self._ask("live_uuids", lambda: frozenset(self._switch.live))
@@ -140,9 +143,16 @@ class CoreNode:
 
         return self._ask("mark", write)
 
-    def add_timer(self, call_uuid: str, seq: int, at_us: int) -> None:
+    def add_timer(self, call_uuid: str, seq: int, at_us: int, late_us: int = 0) -> None:
         self._check_timer(self._switch, call_uuid, at_us)
-        self._ask("add_timer", lambda: self._switch.add_timer(call_uuid, seq, at_us))
+        self._ask("add_timer", lambda: self._switch.add_timer(call_uuid, seq, at_us, late_us))
+
+    def replace_timer(self, call_uuid: str, seq: int, at_us: int) -> None:
+        def replace() -> None:
+            if self._switch.hub.now_us // S < at_us // S:
+                self._switch.remove_timer(call_uuid, seq)
+
+        self._ask("replace_timer", replace)
 
     def remove_timer(self, call_uuid: str, seq: int) -> None:
         self._ask("remove_timer", lambda: self._switch.remove_timer(call_uuid, seq))
@@ -161,8 +171,9 @@ class CoreNode:
 
     def _ask(self, what: str, act: Callable[[], Answer]) -> Answer:
         fate, connection = self._fate, self._connection
+        latency_us = LATE_US if self.commands_are_late else LATENCY_US
         self._need(connection)
-        fate.wait(LATENCY_US, what)
+        fate.wait(latency_us, what)
         self._need(connection)
         if fate.strikes(fate.weather.api_unsent):
             self._time_out(f"unsent {what}")
@@ -171,7 +182,7 @@ class CoreNode:
             fate.diary.tell(self._switch.hub.now_us, f"{self.name} {what} -> {answer}")
         if fate.strikes(fate.weather.api_unanswered):
             self._time_out(f"unanswered {what}")
-        fate.wait(LATENCY_US, what)
+        fate.wait(latency_us, what)
         self._need(connection)
         return answer
 

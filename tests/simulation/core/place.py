@@ -36,7 +36,7 @@ class CorePlace:
         self.machine_clock = MachineClock(run.hub, run.weather.clock_offset_us)
         self.switch = CoreSwitch(name, run.hub, self._draw, ask=self._ask, tell=self._tell)
         self.life: CoreLife | None = None
-        self.is_calm = self.is_late = False
+        self.is_calm = self.events_are_late = self.commands_are_late = False
         self._waiting: dict[Leg, None] = {}
         self._link_shut_until_us = 0
 
@@ -98,13 +98,16 @@ class CorePlace:
         elif kind == "clock_step":
             self.machine_clock.offset_us += self._draw.choice(CLOCK_STEPS) * S // 2
         elif kind == "events_late":
-            self._let_events_be_late(late=True)
-            self.hub.after(us, lambda: self._let_events_be_late(late=False))
+            self._slow_down(events=True)
+            self.hub.after(us, lambda: self._slow_down(events=False))
+        elif kind == "commands_late":
+            self._slow_down(commands=True)
+            self.hub.after(us, lambda: self._slow_down(commands=False))
 
     def calm_down(self) -> None:
         """From now on nothing goes wrong."""
         self.is_calm = True
-        self._let_events_be_late(late=False)
+        self._slow_down(events=False, commands=False)
         self._link_shut_until_us = 0
         if self.life is None:
             self.start_life()
@@ -113,10 +116,16 @@ class CorePlace:
             self.life.process.frozen_until_us = 0
             self._connect_later(0)
 
-    def _let_events_be_late(self, *, late: bool) -> None:
-        self.is_late = late
+    def _slow_down(self, *, events: bool | None = None, commands: bool | None = None) -> None:
+        if events is not None:
+            self.events_are_late = events
+        if commands is not None:
+            self.commands_are_late = commands
         if self.life is not None:
-            self.life.node.is_late = late
+            self._tell_how_late(self.life.node)
+
+    def _tell_how_late(self, node: CoreNode) -> None:
+        node.events_are_late, node.commands_are_late = self.events_are_late, self.commands_are_late
 
     def _shut_link(self, us: int) -> None:
         self._link_shut_until_us = max(self._link_shut_until_us, self.hub.now_us + us)
@@ -140,7 +149,7 @@ class CorePlace:
             double=self._double,
             **handlers,
         )
-        node.is_late = self.is_late
+        self._tell_how_late(node)
         return node
 
     def _tell(self, name: str, leg: Leg) -> None:

@@ -82,15 +82,22 @@ class Installation:
         """Forget every call, and put the accounts back."""
         self._copy(self._template, back=True)
         self.world.commands.clear()
-        if self._meter_was_used():
-            self.world.daemon = Daemon(self.world)
+        if len(self.world.sim.scheduler):
+            self.world.sim.restart()
+        self.daemon.meter.put_down()
+        if self._meter_remembers():
+            self.world.daemon = Daemon(self.world, self.daemon.book)
 
-    def _meter_was_used(self) -> bool:
+    def _meter_remembers(self) -> bool:
         meter = self.daemon.meter
-        return meter.live_calls > 0 or any(skew.is_known for skew in meter._skews.values())
+        clocks_known = any(skew.is_known for skew in meter._skews.values())
+        return meter.live_calls > 0 or bool(meter._unseen_us) or clocks_known
 
-    def check_books(self, allowed: set[str]) -> None:
-        """Rule 1 holds, holds add up, and no account but the allowed ones was touched."""
+    def check_books(self, allowed: set[str]) -> dict[str, str]:
+        """Rule 1 holds, holds add up, and no account but the allowed ones was touched.
+
+        Gives the account of each call that is held for, by the call's UUID.
+        """
         with self.world.db.read() as conn:
             posted = False
             for code, free, held, sum_of_holds, last_seq in conn.exec_driver_sql(_BOOKS):
@@ -98,8 +105,10 @@ class Installation:
                 assert free >= 0, f"{code} is overspent"
                 assert held == sum_of_holds
                 assert code in allowed or (free, held) == (10_000_000, 0), f"{code} was touched"
-            assert {hold.call.account for hold in holds.live(conn)} <= allowed
+            held = {hold.call.uuid: hold.call.account for hold in holds.live(conn)}
+            assert set(held.values()) <= allowed
             assert not posted or list(entries.verify(conn)) == []
+        return held
 
     def check_commands(self) -> None:
         """Nothing that the switch would read as more went into a command."""

@@ -7,6 +7,7 @@ asked of its own doors.
 import uuid
 
 import gevent
+import msgspec
 import pytest
 from commands import Commands
 
@@ -97,6 +98,17 @@ def test_the_first_slice_is_as_long_as_it_says(made):
     assert asks(daemon)["fsbilling_granted_s"] == "12"
     with daemon.db.read() as conn:
         assert [hold.granted_s for hold in holds.live(conn)] == [12]
+
+
+def test_a_call_keeps_the_pace_it_began_with_and_the_next_has_the_new_one(made):
+    first = Metering(renew_lead_s=4, cut_lead_ms=120, warn_before_s=17)
+    daemon = made(metering=first)
+    asks(daemon)
+    daemon.apply(msgspec.structs.replace(daemon.config, metering=Metering(warn_payer=False)))
+    asks(daemon)
+    before, after = (session.pace for session in daemon.meter.sessions())
+    assert (before.renew_lead_us, before.cut_lead_us) == (4_000_000, 120_000)
+    assert (before.warn_before_us, after.warn_before_us) == (17_000_000, 0)
 
 
 def go_round(daemon, *only):

@@ -1,4 +1,4 @@
-"""What the configuration says is what the daemon does: its parts, wired as `serve` wires them.
+"""A daemon does what it is told to: its parts, wired as `serve` wires them.
 
 The daemon is made and not started: nothing listens, and nothing is linked. What it would do is
 asked of its own doors.
@@ -16,8 +16,11 @@ from fsbilling.config import Config, Database, Hook, Metering, Numbering, Switch
 from fsbilling.config import Journal as JournalSettings
 from fsbilling.daemon import status
 from fsbilling.daemon.daemon import Daemon
+from fsbilling.sim.switch import SimSwitch
+from fsbilling.sim.virtual_clock import VirtualClock
 from fsbilling.store import holds
 from fsbilling.switch.channel import Channel
+from fsbilling.switch.link import Link
 
 
 @pytest.fixture
@@ -140,6 +143,17 @@ def test_a_suspension_reaches_a_call_that_lives(made, shell):
     go_round(daemon)
     (session,) = daemon.meter.sessions()
     assert (session.cut, session.bound) == (True, HungUpBy.OPERATOR)
+
+
+def test_a_link_that_comes_up_ends_the_calls_of_a_core_that_is_gone(made, shell, monkeypatch):
+    daemon = made()
+    asks(daemon)
+    switch = SimSwitch(VirtualClock())
+    monkeypatch.setattr(Link, "api", lambda _link, command, *_timeout_s: switch.execute(command))
+    daemon._on_up("fs1")
+    gevent.sleep(0.05)
+    (record,) = shell.json("cdr", "list")
+    assert (record["end_source"], record["charge_micros"]) == ("estimate", 0)
 
 
 def test_a_refusal_that_sql_could_not_take_is_recorded_later(made, shell):

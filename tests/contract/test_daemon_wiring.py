@@ -16,11 +16,14 @@ from fsbilling.config import Config, Database, Hook, Metering, Numbering, Switch
 from fsbilling.config import Journal as JournalSettings
 from fsbilling.daemon import status
 from fsbilling.daemon.daemon import Daemon
+from fsbilling.errors import SwitchError
 from fsbilling.sim.switch import SimSwitch
 from fsbilling.sim.virtual_clock import VirtualClock
 from fsbilling.store import holds
 from fsbilling.switch.channel import Channel
 from fsbilling.switch.link import Link
+
+UUID = "42a1d4a0-bf75-4287-ab9c-614e30a2479f"
 
 
 @pytest.fixture
@@ -154,6 +157,34 @@ def test_a_link_that_comes_up_ends_the_calls_of_a_core_that_is_gone(made, shell,
     gevent.sleep(0.05)
     (record,) = shell.json("cdr", "list")
     assert (record["end_source"], record["charge_micros"]) == ("estimate", 0)
+
+
+def test_off_duty_the_switch_is_asked_and_told_nothing(made, monkeypatch):
+    """A daemon that does not know that it works may be beside one that does."""
+    said = []
+    switch = SimSwitch(VirtualClock())
+
+    def api(_link, command, *_timeout_s):
+        said.append(command)
+        return switch.execute(command)
+
+    monkeypatch.setattr(Link, "api", api)
+    node = made()._nodes["fs1"]
+    assert node.core_uuid() == switch.core_uuid
+    assert node.live_uuids() == frozenset()
+    assert node.dump(UUID) is None
+    questions, said[:] = len(said), []
+    for tell in (
+        lambda: node.kill(UUID, "ALLOTTED_TIMEOUT"),
+        lambda: node.reject("all", "CALL_REJECTED"),
+        lambda: node.mark(UUID, {"fsbilling_call": UUID}),
+        lambda: node.add_timer(UUID, 1, 1_795_281_711_064_551),
+        lambda: node.remove_timer(UUID, 0),
+        lambda: node.warn(UUID, "tone_stream://%(200,100,950)", "aleg"),
+    ):
+        with pytest.raises(SwitchError, match="not on duty"):
+            tell()
+    assert (questions, said) == (3, [])
 
 
 def test_a_refusal_that_sql_could_not_take_is_recorded_later(made, shell):

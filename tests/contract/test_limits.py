@@ -224,7 +224,9 @@ def test_credit_moved_out_ends_a_live_call_at_what_it_holds(world):
     free = world.account().free_micros
     with world.db.write() as conn:
         entries.adjust(conn, "acme", amount_micros=-free, ref="out", at_us=world.clock.now_us())
-    world.run(20)
+    world.run(1)
+    assert any(word.startswith("uuid_displace") for word in world.commands), "warned at once"
+    world.run(19)
     assert (world.cdr(uuid).billed_s, world.account().balance_micros) == (15, 0)
 
 

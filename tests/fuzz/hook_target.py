@@ -93,12 +93,16 @@ def _asks(extra: bytes, uuid: bytes = UUID) -> bytes:
 
 
 def _several() -> Iterator[bytes]:
-    """Give calls that ask again, and calls that are part of another."""
+    """Give calls that ask again, that nobody waits for, and that are part of another."""
     first, part = _asks(OUTBOUND) + TURN + OK, b"variable_fsbilling_call: " + UUID + b"\n"
     to_400 = b"Caller-Destination-Number: 4007654321\n"
     further = part + b"variable_fsbilling_service: outbound\nvariable_fsbilling_leg: " + LEG + b"\n"
     elsewhere = b"Caller-Destination-Number: 13900139000\n"
+    answered = OUTBOUND + b"Caller-Channel-Answered-Time: 1795281711064551\n"
     yield NEXT.join([first, first])
+    yield NEXT.join([_asks(OUTBOUND), first])
+    yield NEXT.join([_asks(answered) + TURN + OK, first])
+    yield NEXT.join([first, _asks(further + elsewhere)])
     yield NEXT.join([first, _asks(elsewhere) + TURN + OK])
     yield NEXT.join([_asks(to_400) + TURN + OK, _asks(part + to_400, LEG) + TURN + OK])
     yield NEXT.join([first, _asks(part + to_400, LEG) + TURN + OK])

@@ -155,6 +155,9 @@ class EventSocket:
         if command.startswith(b"api uuid_dump "):
             _say(sock, b"-ERR No such channel!\n")
             return
+        if command == b"api strmicroepoch":
+            _say(sock, b"%d" % (time.time_ns() // 1_000))
+            return
         if command.startswith(b"api"):
             self.answers(sock)
             return

@@ -2,72 +2,78 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
+from random import Random
+from typing import NamedTuple
 
 MAX_CHANGES = 4
 
 
-def change_lines(data: bytes, words: Sequence[bytes], draw: random.Random) -> bytes:
-    """Put in, take out, move, double and refill lines; `words` has whole lines, and values."""
+class Words(NamedTuple):
+    """What may come in: lines, of which some want a value (`Name: `), and values."""
+
+    lines: list[bytes]
+    values: list[bytes]
+
+
+def change_lines(data: bytes, words: Sequence[bytes], draw: Random) -> bytes:
+    """Put in, take out, move, double and refill lines; `words` are a target's WORDS."""
     lines = data.split(b"\n")
-    known = [word.rstrip(b"\n") for word in words if b": " in word]
-    values = [word for word in words if b"\n" not in word and not word.endswith(b": ")]
+    known = Words(
+        [word.rstrip(b"\n") for word in words if b": " in word],
+        [word for word in words if b": " not in word and b"\n" not in word],
+    )
     for _ in range(draw.randint(1, MAX_CHANGES)):
-        draw.choice(CHANGES)(lines, known, values, draw)
-        lines = lines or [b""]
+        draw.choice(CHANGES)(lines, known, draw)
+        if not lines:
+            lines.append(b"")
     return b"\n".join(lines)
 
 
-Change = Callable[[list[bytes], list[bytes], list[bytes], random.Random], None]
-
-
-def _put_in(lines: list[bytes], known: list[bytes], values: list[bytes], draw: random.Random):
-    line = draw.choice(known)
+def _put_in(lines: list[bytes], known: Words, draw: Random) -> None:
+    line = draw.choice(known.lines)
     if line.endswith(b": "):
-        line += draw.choice(values)
+        line += draw.choice(known.values)
     lines.insert(draw.randint(0, len(lines)), line)
 
 
-def _take_out(lines: list[bytes], _known: object, _values: object, draw: random.Random):
+def _take_out(lines: list[bytes], _known: Words, draw: Random) -> None:
     del lines[draw.randrange(len(lines))]
 
 
-def _move(lines: list[bytes], _known: object, _values: object, draw: random.Random):
+def _move(lines: list[bytes], _known: Words, draw: Random) -> None:
     line = lines.pop(draw.randrange(len(lines)))
     lines.insert(draw.randint(0, len(lines)), line)
 
 
-def _double(lines: list[bytes], _known: object, _values: object, draw: random.Random):
+def _double(lines: list[bytes], _known: Words, draw: Random) -> None:
     lines.insert(draw.randint(0, len(lines)), draw.choice(lines))
 
 
-def _refill(lines: list[bytes], _known: object, values: list[bytes], draw: random.Random):
+def _refill(lines: list[bytes], known: Words, draw: Random) -> None:
     """Give a header another value: a known one, or another line's."""
     place = draw.randrange(len(lines))
     name, colon, _ = lines[place].partition(b": ")
     others = [value for line in lines if (value := line.partition(b": ")[2])]
     if colon:
-        lines[place] = (
-            name + colon + draw.choice(values if draw.random() < 0.5 else others or values)
-        )
+        lines[place] = name + colon + draw.choice(draw.choice([known.values, others or [b""]]))
 
 
-def _take_known_name(lines: list[bytes], known: list[bytes], _values: object, draw: random.Random):
+def _rename(lines: list[bytes], known: Words, draw: Random) -> None:
     """Call a header by a name that is read, and keep its value."""
     place = draw.randrange(len(lines))
     _, colon, value = lines[place].partition(b": ")
     if colon:
-        lines[place] = draw.choice(known).partition(b": ")[0] + colon + value
+        lines[place] = draw.choice(known.lines).partition(b": ")[0] + colon + value
 
 
-def _repeat_section(lines: list[bytes], _known: object, _values: object, draw: random.Random):
+def _repeat(lines: list[bytes], _known: Words, draw: Random) -> None:
     """Say a stretch of lines again at the end."""
     start = draw.randrange(len(lines))
     lines += lines[start : start + draw.randint(1, 40)]
 
 
-CHANGES: tuple[Change, ...] = (
+CHANGES: tuple[Callable[[list[bytes], Words, Random], None], ...] = (
     _put_in,
     _put_in,
     _take_out,
@@ -75,6 +81,6 @@ CHANGES: tuple[Change, ...] = (
     _double,
     _refill,
     _refill,
-    _take_known_name,
-    _repeat_section,
+    _rename,
+    _repeat,
 )

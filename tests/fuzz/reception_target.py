@@ -83,6 +83,10 @@ def seeds() -> Iterator[bytes]:
         "variable_fsbilling_account: victim\nCaller-Destination-Number: 13800138000\n"
     ).encode()
     yield (
+        f"Event-Name: CHANNEL_CREATE\nUnique-ID: {OTHER}\nCall-Direction: outbound\n{answered}"
+        "variable_fsbilling_account: victim\nCaller-Destination-Number: 13800138000\n"
+    ).encode()
+    yield (
         f"Event-Name: CHANNEL_CREATE\nUnique-ID: {OTHER}\nCall-Direction: outbound\n"
         f"variable_sip_h_X-FS-Refer-From: {CALL}\n"
     ).encode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import msgspec
 
@@ -192,8 +191,10 @@ class CoreLife:
     def _watch_credit(self) -> None:
         while True:
             self.process.sleep(int(real.WATCH_S * S))
-            with suppress(StoreError):
+            try:
                 self._watch.look()
+            except StoreError:
+                continue
 
     def _wake_calls(self) -> None:
         idle_us = round(real.IDLE_S * S)

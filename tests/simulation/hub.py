@@ -82,6 +82,11 @@ class Process:
         self._idle: list[greenlet] = []
         self._jobs: deque[Callable[[], object]] = deque()
 
+    @property
+    def now_us(self) -> int:
+        """The present moment, by a clock that runs on while the process does not."""
+        return self._hub.now_us
+
     def spawn(self, job: Callable[[], object]) -> None:
         """Start a job of its own, a moment from now, in a fibre that has nothing to do."""
         if self.is_dead:
@@ -90,6 +95,7 @@ class Process:
             fibre = self._idle.pop()
         else:
             fibre = greenlet(self._work, parent=self._hub._main)
+            fibre.process = self
             self._fibres[fibre] = fibre.switch
         self._jobs.append(job)
         self._hub.after(0, self._fibres[fibre])

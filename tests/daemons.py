@@ -11,6 +11,8 @@ import threading
 import time
 from pathlib import Path
 
+from fsbilling.daemon.status import Status, read
+
 PATIENCE_S = 20.0
 
 
@@ -95,6 +97,12 @@ class Site:
 
     def listens(self, name: str) -> bool:
         return listens(self.hook_ports[name])
+
+    def status(self, name: str) -> Status:
+        """What a daemon has said of itself last."""
+        said = read(self._folder / f"{name}.journal")
+        assert said is not None
+        return said
 
     def _start(self, name: str, config: str, *words: object) -> Program:
         program = Program(self._folder, name, config, *words)

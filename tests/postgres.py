@@ -126,6 +126,11 @@ class Postgres:
             else:
                 return
 
+    def checkpoint(self) -> None:
+        """Write out all that is changed, as the server does by itself every so often."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start the server, as a service manager does: nobody waits for it."""
         settings = [f"-c{name}={value}" for name, value in self._settings.items()]

@@ -37,10 +37,12 @@ class FirstHold(msgspec.Struct, frozen=True):
 
     def place(self, conn: Connection, account: Account) -> bool:
         """Hold it; False, and nothing changed, when the call has a hold or a record already."""
-        if not holds.place(conn, self.hold):
+        is_throttled = self.throttle_us != account.throttle_us
+        is_last = not account.limits.is_capped and not is_throttled
+        if not holds.place(conn, self.hold, is_last=is_last):
             return False
         spend(conn, account, self.hold.call.created_us, self.hold.amount_micros)
-        if self.throttle_us != account.throttle_us:
+        if is_throttled:
             accounts.set_throttle(conn, account.account_id, self.throttle_us)
         return True
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import structlog
 
 from fsbilling.billing.caps import spend
-from fsbilling.calls.call import Call
 from fsbilling.calls.command import GiveBack
 from fsbilling.calls.event import GaveBack, NotGivenBack
 from fsbilling.calls.session import Phase, Session
+from fsbilling.clock import US_PER_S
 from fsbilling.errors import StoreError, SwitchError
 from fsbilling.store import accounts, holds
 from fsbilling.store.engine import Database
@@ -41,7 +41,10 @@ def give_back(
         log.warning("not given back", call_uuid=call.uuid, fault=str(fault))
         return None
     try:
-        is_earlier = _rearm(node, session, asked) if is_ringing else _arm(node, asked, call, now_us)
+        if is_ringing:
+            is_earlier = _rearm(node, session, asked)
+        else:
+            is_earlier = _arm(node, session, asked, now_us)
     except SwitchError as fault:
         log.warning("not given back", call_uuid=call.uuid, fault=str(fault))
         is_earlier = False
@@ -52,11 +55,16 @@ def give_back(
     return GaveBack(now_us, asked.granted_s, asked.held_micros, asked.included_s)
 
 
-def _arm(node: Node, asked: GiveBack, call: Call, now_us: int) -> bool:
+def _arm(node: Node, session: Session, asked: GiveBack, now_us: int) -> bool:
+    """Set the earlier timer; False when it may be late.
+
+    Only the switch can say: its clock may be another than we think, and the command may have
+    been under way for long. Then it must end nothing before it is taken away.
+    """
     if asked.at_us < now_us + SOONEST_US:
         return False
-    node.add_timer(call.uuid, asked.to_seq, asked.at_us)
-    return True
+    node.add_timer(session.call.uuid, asked.to_seq, asked.at_us, session.paid_until_us)
+    return node.now_us() // US_PER_S < asked.at_us // US_PER_S
 
 
 def _rearm(node: Node, session: Session, asked: GiveBack) -> bool:

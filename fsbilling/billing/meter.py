@@ -109,14 +109,6 @@ class Meter:
         """Give a call's session as it is now."""
         return self._sessions.get(key)
 
-    def unsettled(self, switch: str) -> frozenset[CallKey]:
-        """Name this node's calls that have a hold, as far as we know."""
-        return frozenset(
-            key
-            for key, session in self._sessions.items()
-            if key[0] == switch and session.phase is not Phase.SETTLING
-        )
-
     def adopt(self, session: Session) -> None:
         """Take charge of a call that was just authorised."""
         self._sessions.setdefault(session.call.key, session)
@@ -150,6 +142,14 @@ class Meter:
     def observe(self, switch: str, stamp_us: int) -> None:
         """Take note of a stamp of the switch's clock that has just arrived."""
         self._skews[switch].observe(stamp_us, self._clock.now_us())
+        self._heard_us[switch] = max(self._heard_us[switch], stamp_us)
+
+    def ask_time(self, switch: str) -> None:
+        """Ask the switch for its clock: a sign of life as well. Raises SwitchError."""
+        asked_us = self._clock.now_us()
+        stamp_us = self._nodes[switch].now_us()
+        arrived_us = self._clock.now_us()
+        self._skews[switch].answered(stamp_us, asked_us=asked_us, arrived_us=arrived_us)
         self._heard_us[switch] = max(self._heard_us[switch], stamp_us)
 
     def heard(self, switch: str) -> None:
@@ -365,7 +365,7 @@ class Meter:
                 return
             with self._db.write() as conn:
                 # No more than this is known: its hang-up may be waiting behind the answer.
-                holds.answered(conn, call.switch, call.uuid, answered_us, answered_us)
+                holds.answered(conn, call.switch, call.uuid, answered_us, answered_us, is_last=True)
         except StoreError as fault:
             # The switch keeps the stamp as well: recovery asks it (uuid_dump).
             log.error("answer not recorded", call_uuid=call.uuid, fault=str(fault))

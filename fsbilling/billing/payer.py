@@ -41,14 +41,14 @@ def find_payer(conn: Connection, attempt: Attempt) -> Payer | Refused:
         # The carrier might read it as another number than we would price it by.
         return Refused("bad_number", "the number called cannot be read")
     paid_call = _paid_call(conn, attempt) if attempt.is_leg else None
-    code = paid_call.account if paid_call else attempt.account or _line_owner(conn, attempt)
-    if code is None:
-        known = ", ".join(f"{line.kind}:{line.value}" for line in attempt.lines) or "nothing"
-        return Refused("unknown_payer", f"no account owns {known}; fsbilling line add")
-    account = accounts.lock(conn, code)
-    if account is None:
+    code = paid_call.account if paid_call else attempt.account
+    account = accounts.lock(conn, code) if code else _lock_line_owner(conn, attempt)
+    if account is not None:
+        return Payer(account, paid_call=paid_call)
+    if code:
         return Refused("unknown_payer", f"there is no account {code}; fsbilling account add")
-    return Payer(account, paid_call=paid_call)
+    known = ", ".join(f"{line.kind}:{line.value}" for line in attempt.lines) or "nothing"
+    return Refused("unknown_payer", f"no account owns {known}; fsbilling line add")
 
 
 def _owner(conn: Connection, attempt: Attempt) -> Payer | Refused:
@@ -66,7 +66,5 @@ def _paid_call(conn: Connection, attempt: Attempt) -> Call | None:
     return held.call if held else None
 
 
-def _line_owner(conn: Connection, attempt: Attempt) -> str | None:
-    owners = directory.lines_among(conn, [(line.kind, line.value) for line in attempt.lines])
-    found = (owners.get((line.kind, line.value)) for line in attempt.lines)
-    return next((code for code in found if code is not None), None)
+def _lock_line_owner(conn: Connection, attempt: Attempt) -> Account | None:
+    return directory.lock_line_owner(conn, [(line.kind, line.value) for line in attempt.lines])

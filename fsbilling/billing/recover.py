@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import chain
 
 import msgspec
 import structlog
@@ -22,7 +23,8 @@ from fsbilling.calls.event import HungUp, Settled
 from fsbilling.calls.session import Phase, Session
 from fsbilling.clock import Clock
 from fsbilling.store import holds
-from fsbilling.store.engine import Database
+from fsbilling.store.batches import in_batches
+from fsbilling.store.engine import BULK_BOUND_S, Database
 from fsbilling.store.holds import Hold
 from fsbilling.switch.channel import Channel
 from fsbilling.switch.node import Node
@@ -72,9 +74,9 @@ class Recovery:
         """
         node = self._nodes[switch]
         # Before SQL is asked: a call that is authorised meanwhile would seem to have no hold.
-        known = self._meter.unsettled(switch)
-        with self._db.read() as conn:
-            held = holds.outlines(conn, switch)
+        settled = self._with_a_hold(switch)
+        with self._db.read(BULK_BOUND_S) as conn:
+            held = list(unhurried(holds.outlines(conn, switch), self._breathe))
         core_uuid = node.core_uuid()
         listed = node.live_uuids()
         self._meter.heard(switch)
@@ -82,10 +84,11 @@ class Recovery:
         doubtful: list[str] = []
         for outline in unhurried(held, self._breathe):
             session = self._meter.session((switch, outline.uuid))
+            settled.discard((switch, outline.uuid))
             unheld.discard(session.leg_uuid if session else outline.leg_uuid)
             if session is None or not _is_well(session, core_uuid, listed, take_up=take_up):
                 doubtful.append(outline.uuid)
-        strays = _Strays(node, unheld)
+        strays = _Strays(node, unheld, self._breathe)
         missed: dict[CallKey, int] = {}
         for hold in self._read(switch, doubtful):
             key = hold.call.key
@@ -98,9 +101,17 @@ class Recovery:
                 else:
                     missed[key] = since_us
         self._missed_us[switch] = missed
-        self._forget_settled(known - {(switch, outline.uuid) for outline in held})
+        self._forget_settled(settled)
         self._look_at_unheld(switch, node, unheld)
         return len(missed)
+
+    def _with_a_hold(self, switch: str) -> set[CallKey]:
+        """Name the calls that have a hold, as far as the meter knows at this moment."""
+        return {
+            session.call.key
+            for session in unhurried(self._meter.sessions(), self._breathe)
+            if session.call.switch == switch and session.phase is not Phase.SETTLING
+        }
 
     def _read(self, switch: str, uuids: Sequence[str]) -> Iterator[Hold]:
         """Give the holds that are looked at closely, a few at a time; some may be settled now."""
@@ -109,9 +120,15 @@ class Recovery:
                 held = holds.among(conn, switch, uuids[start : start + BREATH_CALLS])
             yield from map(self._as_metered, held)
 
-    def _forget_settled(self, unheld: frozenset[CallKey]) -> None:
-        """Drop calls whose hold another daemon has settled while we thought them ours."""
-        for key in unheld:
+    def _forget_settled(self, settled: AbstractSet[CallKey]) -> None:
+        """Drop calls whose hold another daemon has settled while we thought them ours.
+
+        What has been hung up since we looked at the calls is settled by ourselves.
+        """
+        for key in settled:
+            session = self._meter.session(key)
+            if session is None or session.phase is Phase.SETTLING:
+                continue
             log.warning("settled by another daemon", call_uuid=key[1])
             self._meter.post(key, Settled())
 
@@ -127,7 +144,7 @@ class Recovery:
         """
         looked_at = self._looked_at[switch]
         looked_at &= unheld
-        for uuid in sorted(unheld - looked_at)[:MAX_STRAYS]:
+        for uuid in _first_of(unheld - looked_at, self._breathe):
             channel = node.dump(uuid)
             if channel is None or channel.hungup_us or not channel.variable("fsbilling_account"):
                 looked_at.add(uuid)
@@ -185,19 +202,29 @@ def _is_well(session: Session, core_uuid: str, listed: frozenset[str], *, take_u
     return bool(session.answered_us) and not take_up and session.leg_uuid in listed
 
 
+def _first_of(uuids: AbstractSet[str], breathe: Callable[[], object]) -> list[str]:
+    """Give the first `MAX_STRAYS`, in order, so that the same set gives the same ones."""
+    first: list[str] = []
+    for some in in_batches(uuids):
+        first = sorted(chain(first, some))[:MAX_STRAYS]
+        breathe()
+    return first
+
+
 class _Strays:
     """Channels that are nobody's leg so far: one of them may be what a transfer left behind."""
 
-    def __init__(self, node: Node, uuids: AbstractSet[str]) -> None:
+    def __init__(self, node: Node, uuids: AbstractSet[str], breathe: Callable[[], object]) -> None:
         self._node = node
-        self._uuids = sorted(uuids)[:MAX_STRAYS]
+        self._uuids = uuids
+        self._breathe = breathe
         self._leg_of_call: dict[str, str] | None = None
 
     def of_call(self, call_uuid: str) -> str | None:
         """Give the living channel that carries this call's `fsbilling_call`; None if none does."""
         if self._leg_of_call is None:
             self._leg_of_call = {}
-            for uuid in self._uuids:
+            for uuid in _first_of(self._uuids, self._breathe):
                 channel = self._node.dump(uuid)
                 if channel is not None and not channel.hungup_us:
                     self._leg_of_call[channel.variable("fsbilling_call")] = uuid

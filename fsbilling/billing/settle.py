@@ -9,6 +9,7 @@ from fsbilling.billing.caps import spend
 from fsbilling.billing.level import adjust_to_level
 from fsbilling.billing.outlived import as_renewed, outlived
 from fsbilling.billing.tariff_book import TariffBook
+from fsbilling.calls.call import CallKey
 from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
@@ -16,8 +17,9 @@ from fsbilling.calls.settlement import settled_cdr
 from fsbilling.credit.account import Account
 from fsbilling.ledger.entry import EntryKind, call_ref
 from fsbilling.rating.tariff import Tariff, Volume
-from fsbilling.store import accounts, cdrs, entries, holds, usages
+from fsbilling.store import accounts, cdrs, entries, settling, usages
 from fsbilling.store.engine import Database
+from fsbilling.store.settling import Taken
 
 
 def settle(
@@ -40,12 +42,10 @@ def settle(
     call = session.call
     tariff = book.numbered(session.terms.tariff, session.terms.version, now_us)
     with db.write() as conn:
-        account = accounts.lock(conn, call.account)
-        if account is None:
+        taken = _take(conn, call.account, call.key, call.created_us)
+        if taken is None:
             return None
-        hold = _take_hold(conn, account, call.switch, call.uuid)
-        if hold is None:
-            return None
+        hold = taken.hold
         if is_restored and outlived(hold, ending):
             hold = as_renewed(conn, hold, tariff)
         held = msgspec.structs.replace(
@@ -54,7 +54,7 @@ def settle(
             included_s=hold.included_s,
         )
         cdr = settled_cdr(held, ending)
-        is_new = post(conn, book, tariff, account, cdr, now_us=now_us)
+        is_new = post(conn, book, tariff, taken.account, cdr, now_us=now_us, taken=taken)
     return cdr if is_new else None
 
 
@@ -66,17 +66,18 @@ def write_down(db: Database, book: TariffBook, cdr: Cdr, *, now_us: int) -> bool
     """
     tariff = book.numbered(cdr.tariff, cdr.tariff_version, now_us)
     with db.write() as conn:
-        account = accounts.lock(conn, cdr.account)
-        if account is None or _take_hold(conn, account, cdr.switch, cdr.uuid) is None:
+        taken = _take(conn, cdr.account, (cdr.switch, cdr.uuid), cdr.created_us)
+        if taken is None:
             return False
-        return post(conn, book, tariff, account, cdr, now_us=now_us)
+        return post(conn, book, tariff, taken.account, cdr, now_us=now_us, taken=taken)
 
 
-def _take_hold(conn: Connection, account: Account, switch: str, uuid: str) -> holds.Hold | None:
-    hold = holds.remove(conn, switch, uuid)
-    if hold is not None:
-        spend(conn, account, hold.call.created_us, -hold.amount_micros)
-    return hold
+def _take(conn: Connection, account: str, key: CallKey, created_us: int) -> Taken | None:
+    taken = settling.take(conn, account, *key, created_us=created_us)
+    if taken is not None:
+        hold = taken.hold
+        spend(conn, taken.account, hold.call.created_us, -hold.amount_micros)
+    return taken
 
 
 def post(
@@ -87,13 +88,14 @@ def post(
     cdr: Cdr,
     *,
     now_us: int,
+    taken: Taken | None = None,
 ) -> bool:
     """Write the record, the entry and the counts of a call that has no hold (any more).
 
     False, and nothing changed, when it has its record already. The caller has locked the account
-    in this transaction, and charges no more than it has free.
+    in this transaction, by what is `taken` or else by itself, and charges no more than it has free.
     """
-    if not cdrs.write(conn, cdr):
+    if not cdrs.write(conn, cdr, taken.place if taken else None):
         return False
     spend(conn, account, cdr.created_us, cdr.charge_micros)
     if cdr.charge_micros:
@@ -105,6 +107,7 @@ def post(
             ref=call_ref(cdr.switch, cdr.uuid),
             note=cdr.explanation,
             at_us=now_us,
+            books=taken.books if taken else None,
         )
     if cdr.billed_s:
         _count(conn, book, tariff, account, cdr, now_us=now_us)

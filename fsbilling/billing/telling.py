@@ -16,10 +16,6 @@ from fsbilling.switch.node import Node
 
 log = structlog.get_logger(__name__)
 
-SOONEST_US = 1_100_000
-"""A timer is not moved to an end nearer than this. Once that second has begun the switch cannot
-be told it any more (`Node.add_timer`), and would end the call up to 1.5 s too late."""
-
 
 def tell(
     node: Node,
@@ -37,7 +33,7 @@ def tell(
     """
     uuid = session.call.uuid
     try:
-        _say(node, session, command, now_us=now_us, warning=warning)
+        _say(node, session, command, warning)
     except SwitchError as fault:
         asked = type(command).__name__
         log.warning("switch not told", call_uuid=uuid, command=asked, fault=str(fault))
@@ -48,19 +44,13 @@ def tell(
     return None
 
 
-def _say(
-    node: Node, session: Session, command: do.Command, *, now_us: int, warning: WarningSound
-) -> None:
+def _say(node: Node, session: Session, command: do.Command, warning: WarningSound) -> None:
     uuid = session.call.uuid
     match command:
-        case do.MoveTimer(at_us=at_us, from_seqs=from_seqs) if (
-            from_seqs and at_us < now_us + SOONEST_US
-        ):
-            log.info("timer left", call_uuid=uuid, at_us=at_us)
         case do.MoveTimer(at_us=at_us, to_seq=to_seq, from_seqs=from_seqs):
             node.add_timer(uuid, to_seq, at_us)
             for seq in from_seqs:
-                node.remove_timer(uuid, seq)
+                node.replace_timer(uuid, seq, at_us)
         case do.RemoveTimer(seq=seq):
             node.remove_timer(uuid, seq)
         case do.Cut(leg_uuid=leg_uuid, by=by):

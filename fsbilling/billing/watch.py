@@ -80,7 +80,8 @@ class CreditWatch:
             code = standing.code
             if code in changed or code not in self._seen:
                 self._seen[code] = standing
-            if code in told or code in missed or not _may_rest(standing, live[code]):
+            calls = self._unhurried(live[code])
+            if code in told or code in missed or not _may_rest(standing, calls):
                 self._quiet.pop(code, None)
             else:
                 self._quiet[code] = standing, live[code]

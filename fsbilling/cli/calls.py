@@ -35,7 +35,12 @@ def list_live(
     with invocation.read() as conn:
         if code is not None:
             account(conn, code)
-        live = holds.live(conn, switch=switch, account=code)
+        live = holds.live(conn, account=code)
+    if switch is not None:
+        live = [hold for hold in live if hold.call.switch == switch]
+        if not live:
+            # One that the configuration names no more may have calls; one of neither is misspelt.
+            _switch(invocation, switch)
     at_us = now_us()
     if as_json:
         output.dump([_fields(hold, at_us) for hold in live])
@@ -66,12 +71,14 @@ def kill(invocation: Invocation, uuid: str, switch: str | None) -> None:
     """End one call on its FreeSWITCH; it is settled like any other."""
     from fsbilling.store import holds
 
+    node = None if switch is None else _switch(invocation, switch)
     with invocation.read() as conn:
         held = [hold for hold in holds.live(conn, switch=switch) if hold.call.uuid == uuid]
-    if switch is None and len(held) != 1:
-        why = "no live call has it" if not held else "it lives on several"
-        raise Refusal(f"cannot tell which switch has call {uuid}: {why}; give --switch NAME")
-    node = _switch(invocation, switch or held[0].call.switch)
+    if node is None:
+        if len(held) != 1:
+            why = "no live call has it" if not held else "it lives on several"
+            raise Refusal(f"cannot tell which switch has call {uuid}: {why}; give --switch NAME")
+        node = _switch(invocation, held[0].call.switch)
     leg_uuid = held[0].leg_uuid if held else uuid
     if not _killed(node, leg_uuid):
         raise Refusal(f"switch {node.name} has no call {uuid}; it has ended already")

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from fsbilling.config.settings import STOCK_PASSWORD, Config
 
+DIALPLAN_WAITS_MS = 2_500
+"""What `sched_hangup +3` leaves the hook at the least: the switch's timers may be early."""
+
 
 def warnings(config: Config) -> list[str]:
     """One sentence for each risk: what it is, and what to do."""
@@ -36,6 +39,11 @@ def _hook_risks(config: Config) -> Iterator[str]:
         yield (
             f"hook: {host} is not loopback; whoever reaches the port can place holds. "
             "Let only your switches through"
+        )
+    if config.hook.deadline_ms > DIALPLAN_WAITS_MS:
+        yield (
+            f"hook: deadline_ms {config.hook.deadline_ms} is longer than dialplan/ waits, which "
+            f"ends a call from {DIALPLAN_WAITS_MS} ms on; stay below, or raise its sched_hangup"
         )
 
 

@@ -17,16 +17,24 @@ from gevent.lock import Semaphore
 
 from fsbilling.daemon.patience import sql_bound
 from fsbilling.errors import StoreError
-from fsbilling.store.switch_lock import SwitchLock
+from fsbilling.store.switch_lock import SILENCE_MS, SwitchLock
 
 log = structlog.get_logger(__name__)
 
-BEAT_S = 1.0
-VALID_S = 2.5
-"""How long one sign of life counts; less than the server's patience (`switch_lock.SILENCE_MS`)."""
+UNDER_WAY_S = 1.0
+"""How long a command may be under way that was let through in time."""
 
-CONFIRM_S = 2.0
-POLL_S = 0.5
+VALID_S = SILENCE_MS / 1_000 - UNDER_WAY_S
+"""How long one sign of life counts: so much less than the server's patience."""
+
+BEAT_S = 0.5
+"""A holder may stand still for the server's patience but for this, and keeps the lock."""
+
+CONFIRM_S = 2.5
+"""An answer may take so long: meanwhile nothing is told to the switch, and the lock is kept."""
+
+POLL_S = 0.2
+"""How often a daemon that waits tries to take the lock."""
 
 
 class Duty:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import gevent
 import structlog
 
 from fsbilling.daemon.doors import Doors
@@ -23,7 +24,7 @@ from fsbilling.switch.node import Api
 
 log = structlog.get_logger(__name__)
 
-QUESTIONS = ("uuid_dump ", "show ", "global_getvar ")
+QUESTIONS = ("uuid_dump ", "show ", "global_getvar ", "strmicroepoch")
 """Commands that change nothing in the switch: asked on duty and off."""
 
 
@@ -82,24 +83,32 @@ class Post:
         self._duty.end()
 
     def linked(self, switch: str) -> None:
-        """A link has come up: the switch is told who works."""
-        if self.is_held:
+        """A link has come up: the switch is told who works, before it tells what happens."""
+        if self._duty.may_work():
             self.vigil.claim(switch)
 
     def api(self, link: Link) -> Api:
         """Let commands through only while this daemon is on duty for its switches."""
 
         def api(command: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
-            is_allowed = command.startswith(QUESTIONS) or self._duty.may_work()
-            if not is_allowed and not self._may_end(command):
-                raise SwitchError("not on duty: another daemon may be")
+            if not command.startswith(QUESTIONS) and not self._duty.may_work():
+                command = self._off_duty(command)
             return link.api(command, timeout_s)
 
         return api
 
-    def _may_end(self, command: str) -> bool:
-        """Let an unpaid call be ended also without SQL, where no other daemon can have taken it."""
-        return command.startswith("uuid_kill ") and (self._duty.is_alone or self.vigil.is_ours())
+    def _off_duty(self, command: str) -> str:
+        """Let an unpaid call be ended also without SQL, where no other daemon can have taken it.
+
+        With another one waiting the switch itself says so: whoever works has told it before it
+        hears of any call there. Raises SwitchError for all other commands.
+        """
+        if command.startswith("uuid_kill "):
+            if self._duty.is_alone or self.vigil.is_ours():
+                return command
+            if self.vigil.is_kept:
+                return self.vigil.while_ours(command)
+        raise SwitchError("not on duty: another daemon may be")
 
     def _begin(self) -> None:
         self._begin_work()
@@ -107,7 +116,8 @@ class Post:
         self.vigil.end()
         for switch, link in self._links.items():
             if link.is_up:
-                self.vigil.claim(switch)
+                # Beside: a switch that is slow to answer must not cost the lock just taken.
+                gevent.spawn(self.vigil.claim, switch)
         self._look_round()
         notify("STATUS=on duty")
 

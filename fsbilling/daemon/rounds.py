@@ -92,6 +92,7 @@ class Rounds:
         """Give how much awaits a second look: without an answer, all that is to be taken up."""
         take_up = switch in self._to_take_up
         try:
+            self._meter.ask_time(switch)
             self._cores[self._nodes[switch].core_uuid()] = switch
             missed = self._recovery.sweep(switch, take_up=take_up)
         except FsbillingError as fault:
@@ -113,8 +114,6 @@ class Rounds:
             if not self._links[switch].is_up:
                 continue
             try:
-                self._nodes[switch].core_uuid()
+                self._meter.ask_time(switch)
             except SwitchError as fault:
                 log.warning("no sign of life", switch=switch, fault=str(fault))
-            else:
-                self._meter.heard(switch)

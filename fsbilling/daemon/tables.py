@@ -11,17 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
-import gevent
-
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.clock import Clock
 from fsbilling.numbering.region_table import RegionTable
 from fsbilling.store import regions
 from fsbilling.store.engine import BULK_BOUND_S, Database
+from fsbilling.switch.breath import breathe
 
 REGIONS_AT_ONCE = 500
-BREATH_S = 0.000_1
-"""How long who reads a large table pauses: a pause of 0 would not look at sockets and timers."""
 
 NEVER = 1_000_000
 _THRESHOLDS = gc.get_threshold()
@@ -55,11 +52,6 @@ class Tables:
                 breathe()
         self._take_regions(table)
         _spare_the_collector()
-
-
-def breathe() -> None:
-    """Let calls go on."""
-    gevent.sleep(BREATH_S)
 
 
 @contextmanager

@@ -16,11 +16,15 @@ import structlog
 
 from fsbilling.daemon.doors import Doors
 from fsbilling.errors import SwitchError
+from fsbilling.switch.channel import is_uuid
 from fsbilling.switch.link import Link
 
 log = structlog.get_logger(__name__)
 
 VARIABLE = "fsbilling_on_duty"
+NOBODY = "nobody"
+"""The identity of no channel."""
+
 TAKEOVER_S = 6.0
 """By then another daemon that reaches the database has taken over (`duty`)."""
 
@@ -53,6 +57,23 @@ class Vigil:
     def end(self) -> None:
         """This daemon works again, or another does: SQL has said so."""
         self._since_s = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether another daemon was waiting when SQL was lost."""
+        return self._since_s is not None
+
+    def while_ours(self, kill: str) -> str:
+        """Make of `uuid_kill UUID CAUSE` one that the switch obeys only while it names us.
+
+        Otherwise it answers as for a channel that it does not have. Raises SwitchError when the
+        channel's identity cannot stand in a condition.
+        """
+        _, identity, cause = kill.split(" ")
+        if not is_uuid(identity):
+            raise SwitchError(f"not on duty: {identity[:60]!r} may be another daemon's")
+        condition = f"'${{global_getvar({VARIABLE})}}' == '{self._token}'"
+        return f"expand uuid_kill ${{cond({condition} ? {identity} : {NOBODY})}} {cause}"
 
     def look(self) -> None:
         """Open the hook or close it, by what the switches say now."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from fsbilling.sim.cause import parse_cause
 from fsbilling.sim.channel import SimChannel
-from fsbilling.sim.expansion import expand
+from fsbilling.sim.expansion import cond, expand
 from fsbilling.sim.plan import CallPlan, Service
 from fsbilling.sim.scheduler import Scheduler
 
@@ -200,7 +200,12 @@ def _expand(machine: Machine, arguments: str) -> str:
     """`${msleep(N)}` and its like leave `+OK` in the text, as on the switch."""
     if not arguments:
         return "-ERR No input\n"
-    return execute(machine, expand(arguments, machine.scheduler.now_s))
+
+    def call(name: str, inner: str) -> str:
+        function = _FUNCTIONS.get(name)
+        return function(machine, inner.strip()) if function else "INVALID COMMAND!\n"
+
+    return execute(machine, expand(arguments, call))
 
 
 def _originate(machine: Machine, arguments: str) -> str:
@@ -238,6 +243,7 @@ def _assignments(text: str) -> Mapping[str, str]:
 
 
 _FUNCTIONS: dict[str, Callable[[Machine, str], str]] = {
+    "cond": lambda _machine, arguments: cond(arguments),
     "expand": _expand,
     "global_getvar": _global_getvar,
     "global_setvar": _global_setvar,
@@ -249,6 +255,7 @@ _FUNCTIONS: dict[str, Callable[[Machine, str], str]] = {
     "show": _show,
     "status": _status,
     "strepoch": lambda machine, _arguments: str(machine.scheduler.now_s),
+    "strmicroepoch": lambda machine, _arguments: str(machine.scheduler.now_us),
     "uuid_broadcast": _uuid_broadcast,
     "uuid_displace": _uuid_displace,
     "uuid_dump": _uuid_dump,

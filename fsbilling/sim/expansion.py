@@ -1,32 +1,34 @@
 r"""`${function(arguments)}` in a command, as `expand` evaluates it (switch_event_expand_headers).
 
-Only the functions that a billing client uses: `strepoch`, `cond` with `<`, and whatever else
-answers `+OK`, such as `msleep`. An escaped `\${...}` loses its backslash and waits for the next
+Each function is an API command. An escaped `\${...}` loses its backslash and waits for the next
 expansion.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 _INNERMOST = re.compile(r"(?<!\\)\$\{([a-z_]+)\(([^(){}$]*)\)\}")
-_CONDITION = re.compile(r"\s*(\d+) < (\d+) \? (\S+) : (\S+)\s*")
+_CONDITION = re.compile(r"(\d+|'[^']*') (<|==) (\d+|'[^']*') \? (\S+) : (\S+)")
 MAX_CALLS = 20
 
 
-def expand(text: str, now_s: int) -> str:
-    """Evaluate the functions in `text`, the innermost first; `now_s` is the switch's epoch."""
+def expand(text: str, call: Callable[[str, str], str]) -> str:
+    """Evaluate the functions in `text`, the innermost first; `call` runs one with its arguments."""
     for _ in range(MAX_CALLS):
-        expanded = _INNERMOST.sub(lambda call: _value(call[1], call[2], now_s), text, count=1)
+        expanded = _INNERMOST.sub(lambda found: call(found[1], found[2]), text, count=1)
         if expanded == text:
             break
         text = expanded
     return text.replace("\\${", "${")
 
 
-def _value(function: str, arguments: str, now_s: int) -> str:
-    condition = _CONDITION.fullmatch(arguments) if function == "cond" else None
-    if condition is not None:
-        less = int(condition[1]) < int(condition[2])
-        return condition[3] if less else condition[4]
-    return str(now_s) if function == "strepoch" else "+OK"
+def cond(arguments: str) -> str:
+    """Choose one of two words: of `cond` what a billing client uses, `<` of numbers and `==`."""
+    found = _CONDITION.fullmatch(arguments)
+    if found is None:
+        return "-ERR"
+    left, operator, right, then, otherwise = found.groups()
+    is_true = left == right if operator == "==" else int(left) < int(right)
+    return then if is_true else otherwise

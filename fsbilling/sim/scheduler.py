@@ -62,6 +62,11 @@ class Scheduler:
         self._by_id: dict[int, _Task] = {}
 
     @property
+    def now_us(self) -> int:
+        """The switch's clock."""
+        return self._alarms.now_us
+
+    @property
     def now_s(self) -> int:
         """The switch's epoch second."""
         return self._alarms.now_us // US_PER_S

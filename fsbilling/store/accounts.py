@@ -19,9 +19,9 @@ from fsbilling.money import MAX_MICROS, format_micros
 from fsbilling.store.account_rows import ACCOUNTS, FREE, STANDINGS, accounts_of, standing_of
 from fsbilling.store.batches import in_batches
 from fsbilling.store.insert import insert_once
-from fsbilling.store.prepared import Prepared
+from fsbilling.store.prepared import Asked, Prepared
 from fsbilling.store.schema import account, account_tariff, tariff
-from fsbilling.store.text import storable
+from fsbilling.store.text import clean, storable
 
 SERVICES = frozenset({"400", "outbound"})
 
@@ -38,6 +38,11 @@ _CHANGE_HELD = Prepared(
         held_micros=account.c.held_micros + bindparam("delta_micros", type_=BigInteger),
         live_calls=account.c.live_calls + bindparam("delta_calls", type_=BigInteger),
     )
+)
+_SET_THROTTLE = Prepared(
+    update(account)
+    .where(account.c.id == bindparam("of_account"))
+    .values(throttle_us=bindparam("until_us"))
 )
 _PAY_BACK = Prepared(
     update(account)
@@ -103,12 +108,22 @@ def add(
 
 def find(conn: Connection, code: str) -> Account | None:
     """The account as this transaction sees it."""
-    return _one(_FIND.rows(conn, {"of_code": code})) if storable(code) else None
+    return locked(_FIND.rows(conn, {"of_code": code})) if storable(code) else None
 
 
 def lock(conn: Connection, code: str) -> Account | None:
     """The account, kept from every other transaction until this one ends."""
-    return _one(_LOCK.rows(conn, {"of_code": code})) if storable(code) else None
+    return locked(_LOCK.rows(conn, {"of_code": code})) if storable(code) else None
+
+
+def locking(code: str) -> Asked:
+    """Say what `lock` asks, for `together`; no row has a code that cannot be stored."""
+    return _LOCK, {"of_code": clean(code)}
+
+
+def locked(rows: Iterable[Row[Any]]) -> Account | None:
+    """Give what that answers."""
+    return next(iter(accounts_of(rows)), None)
 
 
 def list_all(conn: Connection) -> list[Account]:
@@ -183,14 +198,14 @@ def change_held(
 ) -> None:
     """Add to what is held and to the live calls (subtract, when negative).
 
-    Raises StoreError, by the table's own check, rather than break DESIGN rule 1.
+    The transaction fails, by the table's own check, rather than break DESIGN rule 1.
     """
     change = {
         "of_account": account_id,
         "delta_micros": delta_micros,
         "delta_calls": delta_calls,
     }
-    _CHANGE_HELD.change(conn, change)
+    _CHANGE_HELD.later(conn, change)
 
 
 def revise(conn: Connection, account_id: int) -> None:
@@ -200,12 +215,12 @@ def revise(conn: Connection, account_id: int) -> None:
 
 def set_throttle(conn: Connection, account_id: int, throttle_us: int) -> None:
     """Note until when the account's calls per second are used up (`credit.throttle`)."""
-    conn.execute(update(account).where(account.c.id == account_id).values(throttle_us=throttle_us))
+    _SET_THROTTLE.later(conn, {"of_account": account_id, "until_us": throttle_us})
 
 
 def pay_back(conn: Connection, account_id: int) -> None:
     """Lower what an outage let the account owe to what it owes now."""
-    _PAY_BACK.change(conn, {"of_account": account_id})
+    _PAY_BACK.later(conn, {"of_account": account_id})
 
 
 def set_overdraft(conn: Connection, account_id: int, micros: int) -> None:
@@ -245,7 +260,3 @@ def _refuse_tariff(conn: Connection, service: str, name: str) -> Refused | None:
 
 def _known(conn: Connection, code: str) -> Account:
     return accounts_of(_FIND.rows(conn, {"of_code": code}))[0]
-
-
-def _one(rows: Iterable[Row[Any]]) -> Account | None:
-    return next(iter(accounts_of(rows)), None)

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, exists, select
 
-from fsbilling.store.insert import number_once
-from fsbilling.store.prepared import Prepared
+from fsbilling.store.insert import insertion, number_once
+from fsbilling.store.prepared import Asked, Prepared
 from fsbilling.store.schema import cdr_key as table
+from fsbilling.store.schema import hold
 from fsbilling.store.text import clean
 
 _OF_LEG = (table.c.uuid == bindparam("of_uuid")) & (table.c.switch == bindparam("of_switch"))
@@ -23,6 +24,12 @@ HAS_RECORD = exists().where(
 )
 """Whether the leg of the parameters `switch` and `uuid` was let through and has its record."""
 
+_HAS_HOLD = exists().where(hold.c.uuid == bindparam("uuid"), hold.c.switch == bindparam("switch"))
+_COLUMNS = ("switch", "uuid", "created_us", "refused")
+_TAKE = {
+    dialect: Prepared(insertion(dialect, table, _COLUMNS, ~_HAS_HOLD).returning(table.c.id))
+    for dialect in ("postgresql", "sqlite")
+}
 _IS_SETTLED = Prepared(select(table.c.id).where(_OF_LEG, ~table.c.refused))
 _GIVE_UP = Prepared(
     delete(table).where(_OF_LEG, table.c.refused).returning(table.c.id, table.c.created_us)
@@ -45,14 +52,13 @@ def take(
     conn: Connection, switch: str, uuid: str, *, created_us: int, refused: bool
 ) -> Place | None:
     """Give a leg the place of its one record; None when it has it already."""
-    row = {
-        "switch": clean(switch),
-        "uuid": clean(uuid),
-        "created_us": created_us,
-        "refused": refused,
-    }
-    number = number_once(conn, table, row)
+    number = number_once(conn, table, _row(switch, uuid, created_us, refused=refused))
     return None if number is None else Place(number, created_us)
+
+
+def taking(conn: Connection, switch: str, uuid: str, *, created_us: int) -> Asked:
+    """Say what `take` asks for a leg that has a hold still, for `together`."""
+    return _TAKE[conn.dialect.name], _row(switch, uuid, created_us, refused=False)
 
 
 def give_up(conn: Connection, switch: str, uuid: str) -> Place | None:
@@ -84,6 +90,11 @@ def numbered(conn: Connection, ids: Sequence[int]) -> list[Place]:
     """Give the places of some rows."""
     query = select(table.c.id, table.c.created_us).where(table.c.id.in_(ids))
     return [Place(*row) for row in conn.execute(query)]
+
+
+def _row(switch: str, uuid: str, created_us: int, *, refused: bool) -> dict[str, str | int]:
+    row = (clean(switch), clean(uuid), created_us, refused)
+    return dict(zip(_COLUMNS, row, strict=True))
 
 
 def _leg(switch: str, uuid: str) -> dict[str, str]:

@@ -96,22 +96,23 @@ class Counted(msgspec.Struct, frozen=True):
     call: Settled
 
 
-def write(conn: Connection, cdr: Cdr) -> bool:
+def write(conn: Connection, cdr: Cdr, place: Place | None = None) -> bool:
     """Write the record of one leg; False, and nothing changed, when it has one already.
 
-    The same channel may pass the hook again after a refusal: the record of a call that was let
+    At the `place` that was taken for it in this transaction, or else at one that is free. The
+    same channel may pass the hook again after a refusal: the record of a call that was let
     through takes the place (and a new `id`) of a refused one. Never the other way round.
     """
-    place = _take_place(conn, cdr)
+    place = place or _take_place(conn, cdr)
     if place is None and not cdr.refusal:
         refused = cdr_keys.give_up(conn, cdr.switch, cdr.uuid)
         if refused is None:
             return False
-        _DELETE.change(conn, {"of_id": refused.cdr_id, "of_created_us": refused.created_us})
+        _DELETE.later(conn, {"of_id": refused.cdr_id, "of_created_us": refused.created_us})
         place = _take_place(conn, cdr)
     if place is None:
         return False
-    _INSERT.change(conn, {"id": place.cdr_id, **_row(cdr)})
+    _INSERT.later(conn, {"id": place.cdr_id, **_row(cdr)})
     return True
 
 

@@ -7,9 +7,10 @@ kind (user, gateway, ip, accountcode) and value.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select, tuple_
+from sqlalchemy import Connection, and_, bindparam, case, delete, or_, select
 
 from fsbilling.credit.account import Account
 from fsbilling.errors import Refused
@@ -117,18 +118,41 @@ def remove_line(conn: Connection, kind: str, value: str) -> bool:
 
 def line(conn: Connection, kind: str, value: str) -> str | None:
     """The code of the account that pays for a line."""
-    return lines_among(conn, [(kind, value)]).get((kind, value))
+    if not storable(kind) or not storable(value):
+        return None
+    query = _LINES.where(line_table.c.kind == kind, line_table.c.value == value)
+    row = conn.execute(query).first()
+    return None if row is None else row.code
 
 
-def lines_among(
-    conn: Connection, candidates: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], str]:
-    """Which of some (kind, value) are lines, and the code of the account that pays for each."""
+def lock_line_owner(conn: Connection, candidates: Iterable[tuple[str, str]]) -> Account | None:
+    """Lock the account that owns the first of some (kind, value) that anybody owns; give it.
+
+    There are at most as many as kinds of lines.
+    """
     keys = [(kind, value) for kind, value in candidates if storable(kind) and storable(value)]
     if not keys:
-        return {}
-    query = _LINES.where(tuple_(line_table.c.kind, line_table.c.value).in_(keys))
-    return {(row.kind, row.value): row.code for row in conn.execute(query)}
+        return None
+    values: dict[str, str] = {}
+    for place, (kind, value) in enumerate(keys):
+        values |= {f"kind_{place}": kind, f"value_{place}": value}
+    return accounts.locked(_lock_line_owner(len(keys)).rows(conn, values))
+
+
+@cache
+def _lock_line_owner(candidates: int) -> Prepared:
+    is_candidate = [
+        and_(
+            line_table.c.kind == bindparam(f"kind_{place}"),
+            line_table.c.value == bindparam(f"value_{place}"),
+        )
+        for place in range(candidates)
+    ]
+    places = [(each, place) for place, each in enumerate(is_candidate)]
+    first = select(line_table.c.account_id).where(or_(*is_candidate)).order_by(case(*places))
+    return Prepared(
+        ACCOUNTS.where(payer.c.id == first.limit(1).scalar_subquery()).with_for_update(of=payer)
+    )
 
 
 def lines(conn: Connection, account: str | None = None) -> list[LineRow]:

@@ -27,7 +27,7 @@ MAX_REF_LENGTH = 200
 
 _VERIFY_BATCH = 1000
 _BOOKS = Prepared(
-    select(account.c.balance_micros, account.c.last_seq, account.c.last_hash)
+    select(account.c.code, account.c.balance_micros, account.c.last_seq, account.c.last_hash)
     .where(account.c.id == bindparam("of_account"))
     .with_for_update()
 )
@@ -61,22 +61,31 @@ def post(
     ref: str,
     note: str,
     at_us: int,
+    books: Books | None = None,
 ) -> Entry:
     """Append one entry and move the balance with it; `amount_micros` is signed.
 
-    Locks the account. Raises StoreError, by the table's own check, rather than break DESIGN
-    rule 1: give the call's hold back before its charge is posted.
+    Locks the account, and reads its `books` where they are not known of its locked row. The
+    transaction fails, by the table's own check, rather than break DESIGN rule 1: give the call's
+    hold back before its charge is posted.
     """
     draft = Draft(kind=kind, amount_micros=amount_micros, ref=ref, note=note)
-    (posted,) = post_all(conn, account_id, [draft], at_us)
+    (posted,) = post_all(conn, account_id, [draft], at_us, books)
     return posted
 
 
-def post_all(conn: Connection, account_id: int, drafts: Sequence[Draft], at_us: int) -> list[Entry]:
+def post_all(
+    conn: Connection,
+    account_id: int,
+    drafts: Sequence[Draft],
+    at_us: int,
+    books: Books | None = None,
+) -> list[Entry]:
     """Append entries in their order, as `post` does: one change of the account for all of them."""
     if not drafts:
         return []
-    books = _BOOKS.first(conn, {"of_account": account_id})
+    if books is None:
+        books = books_of(_BOOKS.first(conn, {"of_account": account_id}))
     balance_micros, prev_hash = books.balance_micros, books.last_hash
     posted = []
     for seq, draft in enumerate(drafts, books.last_seq + 1):
@@ -96,10 +105,20 @@ def post_all(conn: Connection, account_id: int, drafts: Sequence[Draft], at_us: 
         prev_hash = hash_of(unsigned)
         posted.append(msgspec.structs.replace(unsigned, hash=prev_hash))
     for each in posted:
-        _INSERT.change(conn, msgspec.structs.asdict(each))
+        _INSERT.later(conn, msgspec.structs.asdict(each))
     last = {"balance": balance_micros, "seq": posted[-1].seq, "hash": prev_hash}
-    _CLOSE_BOOKS.change(conn, {"of_account": account_id, **last})
+    _CLOSE_BOOKS.later(conn, {"of_account": account_id, **last})
     return posted
+
+
+def books_of(row: Row[Any]) -> Books:
+    """Give what an account's row says that its entries add up to."""
+    return Books(
+        account=row.code,
+        balance_micros=row.balance_micros,
+        last_seq=row.last_seq,
+        last_hash=row.last_hash,
+    )
 
 
 def topup(
@@ -174,13 +193,7 @@ def verify(conn: Connection, code: str | None = None) -> list[Fault]:
     held_by_account = {account_id: int(micros) for account_id, micros in conn.execute(sums)}
     faults = []
     for row in conn.execute(query).all():
-        books = Books(
-            account=row.code,
-            balance_micros=row.balance_micros,
-            last_seq=row.last_seq,
-            last_hash=row.last_hash,
-        )
-        faults += verify_chain(_in_order(conn, row.id), books)
+        faults += verify_chain(_in_order(conn, row.id), books_of(row))
         faults += _verify_held(row, held_by_account.get(row.id, 0))
         faults += _verify_packages(conn, row)
     return faults

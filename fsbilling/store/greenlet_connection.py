@@ -10,16 +10,17 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import gevent
-import psycopg
 from gevent import monkey
 from psycopg.abc import PQGen
 from psycopg.waiting import READY_R, READY_RW, READY_W
+
+from fsbilling.store.pipelined_connection import PipelinedConnection
 
 R = TypeVar("R")
 _READY = {1: READY_R, 2: READY_W, 3: READY_RW}
 
 
-class GreenletConnection(psycopg.Connection[Any]):
+class GreenletConnection(PipelinedConnection):
     """For a process patched by gevent; `connection_class` says when."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - psycopg's own
@@ -51,6 +52,6 @@ class GreenletConnection(psycopg.Connection[Any]):
         return watcher
 
 
-def connection_class() -> type[psycopg.Connection[Any]]:
-    """Give the class for this process: psycopg's own where gevent has not patched it."""
-    return GreenletConnection if monkey.is_module_patched("select") else psycopg.Connection
+def connection_class() -> type[PipelinedConnection]:
+    """Give the class for this process: gevent has patched it, or it waits by itself."""
+    return GreenletConnection if monkey.is_module_patched("select") else PipelinedConnection

@@ -6,22 +6,25 @@ Kept at each commit: `account.held_micros` is the sum of the account's holds, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, delete, select, update
 
 from fsbilling.calls.call import Call
+from fsbilling.credit.account import Account
 from fsbilling.errors import StoreError
 from fsbilling.rating.terms import Terms
 from fsbilling.store import accounts, usages
 from fsbilling.store.batches import in_batches
 from fsbilling.store.cdr_keys import HAS_RECORD
-from fsbilling.store.insert import insert_once
-from fsbilling.store.prepared import Prepared
+from fsbilling.store.insert import insert_once, insertion
+from fsbilling.store.prepared import Asked, Prepared, together
 from fsbilling.store.schema import account, hold
+
+OUTLINES_AT_ONCE = 500
 
 
 # gc=False: as in `Call`.
@@ -76,16 +79,49 @@ _LOCK = Prepared(_BY_KEY.join(account).with_for_update(of=[account, hold]))
 _TAKE = Prepared(delete(hold).where(_KEY).returning(hold))
 
 
-def place(conn: Connection, new: Hold) -> bool:
+def _placing() -> Update:
+    """The hold and what it sets aside by one statement, as only PostgreSQL can."""
+    names = tuple(hold.c.keys())
+    placed = insertion("postgresql", hold, names, HAS_RECORD).returning(*hold.c).cte("placed")
+    return (
+        update(account)
+        .where(account.c.id == placed.c.account_id)
+        .values(
+            held_micros=account.c.held_micros + placed.c.amount_micros,
+            live_calls=account.c.live_calls + 1,
+        )
+    )
+
+
+_PLACE = Prepared(_placing())
+
+
+def place(conn: Connection, new: Hold, *, is_last: bool = False) -> bool:
     """Set credit aside for a new call; False, and nothing changed, when it cannot be one.
 
     It has a hold then, or it is over and has its record: a leg is paid for once (DESIGN rule 4).
 
     The caller has locked the account in this transaction (`accounts.lock`), seen that the
     amount is free, and opened the package that it takes from (`usages.open_package`). Raises
-    StoreError, by the tables' own checks, rather than break DESIGN rule 1.
+    StoreError, by the tables' own checks, rather than break DESIGN rule 1. With `is_last` nothing
+    but reading follows, and the hold may be committed when this returns.
     """
-    row = {
+    row = _row(new)
+    if conn.dialect.name == "postgresql":
+        if is_last and not new.included_s:
+            return _PLACE.change_last(conn, row) == 1
+        placed = _PLACE.change(conn, row) == 1
+    else:
+        placed = insert_once(conn, hold, row, unless=HAS_RECORD)
+        if placed:
+            accounts.change_held(conn, new.account_id, new.amount_micros, delta_calls=1)
+    if placed:
+        _change_package(conn, new, new.included_s)
+    return placed
+
+
+def _row(new: Hold) -> dict[str, Any]:
+    return {
         "switch": new.call.switch,
         "uuid": new.call.uuid,
         "account_id": new.account_id,
@@ -102,11 +138,6 @@ def place(conn: Connection, new: Hold) -> bool:
         "call": msgspec.json.encode(new.call).decode(),
         "terms": msgspec.json.encode(new.terms).decode(),
     }
-    if not insert_once(conn, hold, row, unless=HAS_RECORD):
-        return False
-    accounts.change_held(conn, new.account_id, new.amount_micros, delta_calls=1)
-    _change_package(conn, new, new.included_s)
-    return True
 
 
 def find(conn: Connection, switch: str, uuid: str) -> Hold | None:
@@ -129,28 +160,28 @@ def renew(
     granted_s: int,
     timer_seq: int,
     seen_us: int,
+    held: Hold | None = None,
 ) -> int:
     """Change what is set aside, and adjust account and package by the difference.
 
+    `held` is the hold as `lock` gave it in this transaction; without it, it is locked here.
     Gives the difference in money. Raises StoreError when the call has no hold (any more), or when
     its timer is past `timer_seq`, so that another daemon has it: the seconds must not be granted
     (DESIGN rule 2).
     """
-    held = _lock(conn, switch, uuid)
+    held = held or _one(_LOCK.first(conn, _key(switch, uuid)))
     if held is None:
         raise StoreError(f"call {uuid} on {switch} has no hold to renew")
     if held.timer_seq > timer_seq:
         raise StoreError(f"call {uuid} on {switch} was renewed by another daemon")
-    _change(
-        conn,
-        switch,
-        uuid,
-        amount_micros=amount_micros,
-        included_s=included_s,
-        granted_s=granted_s,
-        timer_seq=timer_seq,
-        seen_us=seen_us,
-    )
+    changed = {
+        "amount_micros": amount_micros,
+        "included_s": included_s,
+        "granted_s": granted_s,
+        "timer_seq": timer_seq,
+        "seen_us": seen_us,
+    }
+    _update(tuple(changed)).later(conn, _key(switch, uuid) | changed)
     _change_package(conn, held, included_s - held.included_s)
     delta_micros = amount_micros - held.amount_micros
     if delta_micros:
@@ -158,14 +189,32 @@ def renew(
     return delta_micros
 
 
-def answered(conn: Connection, switch: str, uuid: str, answered_us: int, seen_us: int) -> bool:
-    """Note when the call was answered; False when it has no hold."""
-    return _change(conn, switch, uuid, answered_us=answered_us, seen_us=seen_us)
+def lock(conn: Connection, code: str, switch: str, uuid: str) -> tuple[Account | None, Hold | None]:
+    """Lock the account that pays, and then a call's hold."""
+    payers, held = together(conn, accounts.locking(code), (_LOCK, _key(switch, uuid)))
+    return accounts.locked(payers), _one(held[0]) if held else None
+
+
+def answered(
+    conn: Connection,
+    switch: str,
+    uuid: str,
+    answered_us: int,
+    seen_us: int,
+    *,
+    is_last: bool = False,
+) -> bool:
+    """Note when the call was answered; False when it has no hold. `is_last`: as of `place`."""
+    noted = {"answered_us": answered_us, "seen_us": seen_us}
+    update = _update(tuple(noted))
+    change = update.change_last if is_last else update.change
+    return change(conn, _key(switch, uuid) | noted) == 1
 
 
 def follow(conn: Connection, switch: str, uuid: str, leg_uuid: str, seen_us: int) -> bool:
     """Note that the call lives on in another channel; False when it has no hold."""
-    return _change(conn, switch, uuid, leg_uuid=leg_uuid, seen_us=seen_us)
+    noted = {"leg_uuid": leg_uuid, "seen_us": seen_us}
+    return _update(tuple(noted)).change(conn, _key(switch, uuid) | noted) == 1
 
 
 def remove(conn: Connection, switch: str, uuid: str) -> Hold | None:
@@ -173,7 +222,17 @@ def remove(conn: Connection, switch: str, uuid: str) -> Hold | None:
 
     The caller has locked the account in this transaction (`accounts.lock`).
     """
-    held = _one(_TAKE.first(conn, _key(switch, uuid)))
+    return removed(conn, _TAKE.rows(conn, _key(switch, uuid)))
+
+
+def removing(switch: str, uuid: str) -> Asked:
+    """Say what `remove` asks, for `together`."""
+    return _TAKE, _key(switch, uuid)
+
+
+def removed(conn: Connection, rows: Sequence[Row[Any]]) -> Hold | None:
+    """Give back what the hold of that answer had set aside."""
+    held = _one(rows[0]) if rows else None
     if held is not None:
         accounts.change_held(conn, held.account_id, -held.amount_micros, delta_calls=-1)
         _change_package(conn, held, -held.included_s)
@@ -191,11 +250,17 @@ def live(conn: Connection, *, switch: str | None = None, account: str | None = N
     return [_hold(row) for row in conn.execute(query)]
 
 
-def outlines(conn: Connection, switch: str) -> list[Outline]:
-    """Give the outline of each hold of a switch, oldest first."""
+def outlines(conn: Connection, switch: str) -> Iterator[Outline]:
+    """Give the outline of each hold of a switch, oldest first.
+
+    Fetched a batch at a time, so that a caller may pause in between; all are of one moment.
+    """
     query = select(hold.c.uuid, hold.c.leg_uuid).where(hold.c.switch == switch)
-    rows = conn.execute(query.order_by(hold.c.authorised_us, hold.c.uuid))
-    return [Outline(*row) for row in rows]
+    query = query.order_by(hold.c.authorised_us, hold.c.uuid)
+    rows = conn.execute(query.execution_options(yield_per=OUTLINES_AT_ONCE))
+    for batch in rows.partitions():
+        for row in batch:
+            yield Outline(*row)
 
 
 def among(conn: Connection, switch: str, uuids: Iterable[str]) -> list[Hold]:
@@ -210,14 +275,6 @@ def among(conn: Connection, switch: str, uuids: Iterable[str]) -> list[Hold]:
 def _change_package(conn: Connection, held: Hold, delta_s: int) -> None:
     if delta_s:
         usages.change_held(conn, held.account_id, held.terms.tariff, held.call.month, delta_s)
-
-
-def _lock(conn: Connection, switch: str, uuid: str) -> Hold | None:
-    return _one(_LOCK.first(conn, _key(switch, uuid)))
-
-
-def _change(conn: Connection, switch: str, uuid: str, **values: int | str) -> bool:
-    return _update(tuple(values)).change(conn, _key(switch, uuid) | values) == 1
 
 
 @cache

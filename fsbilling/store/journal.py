@@ -11,6 +11,7 @@ before that plays it again: what the player does must count once however often i
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -97,18 +98,18 @@ class Journal:
                 self._cut(0)
 
     def set_aside(self) -> None:
-        """Move the oldest record, which cannot be played, to a file of its own for a person."""
+        """Move the oldest record, which cannot be played, to a file of its own for a person.
+
+        Raises StoreError when that file does not take it; the record stays where it was.
+        """
         payload = self.first()
         if payload is None:
             return
-        aside = os.open(f"{self.path}.aside", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        aside = Path(f"{self.path}.aside")
         try:
-            os.write(aside, payload + b"\n")
-            os.fsync(aside)
+            _keep(aside, payload + b"\n")
         except OSError as fault:
-            raise StoreError(f"{self.path}.aside: {fault.strerror}") from fault
-        finally:
-            os.close(aside)
+            raise StoreError(f"{aside}: {fault.strerror}") from fault
         self.drop_first()
 
     def close(self) -> None:
@@ -197,12 +198,31 @@ class Journal:
         return self.used_bytes
 
 
+def _keep(path: Path, line: bytes) -> None:
+    """Append a line to a file; it is on the disk, and so is the file, when this returns."""
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.write(fd, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    _sync_folder(path)
+
+
+def _sync_folder(path: Path) -> None:
+    """Without this a new file may be gone after a power cut, however well it was synced."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def _open_locked(path: Path) -> int:
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        os.fsync(folder)
-        os.close(folder)
+        _sync_folder(path)
     except OSError as fault:
         raise ConfigError(f"[journal] path: {path}: {fault.strerror}") from fault
     try:

@@ -3,19 +3,21 @@
 SQLAlchemy finds the compiled form of a statement again at each execution, and makes a result
 object that can do far more than is asked here: most of what a call cost the daemon. What it is
 good at stays with it: the tables, both dialects' SQL, the pool, the transactions.
+
+PostgreSQL is asked by few exchanges (`store.pipelined_connection`): what has no answer that is
+needed waits for the next exchange (`later`), what needs no other's answer is asked `together`,
+and the last statement takes the COMMIT with it (`change_last`). SQLite, which is asked in this
+process, executes each in its turn.
 """
 
 from __future__ import annotations
 
-from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ClauseElement, Connection
-from sqlalchemy.engine.interfaces import Dialect
 
-Values = Mapping[str, Any]
-Convert = Callable[[Any], Any]
+from fsbilling.store.compiled import Compiled, CompiledForPostgres, CompiledForSqlite, Values
 
 
 class Prepared:
@@ -27,72 +29,56 @@ class Prepared:
 
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
-        self._by_dialect: dict[str, _Compiled] = {}
+
+    @cached_property
+    def for_sqlite(self) -> CompiledForSqlite:
+        """The statement as SQLite takes it."""
+        return CompiledForSqlite(self._statement)
+
+    @cached_property
+    def for_postgres(self) -> CompiledForPostgres:
+        """The statement as PostgreSQL takes it."""
+        return CompiledForPostgres(self._statement)
 
     def rows(self, conn: Connection, values: Values) -> list[Any]:
         """Every row, its columns by name and in order."""
-        compiled = self._compiled(conn)
-        rows = self._execute(conn, compiled, values).fetchall()
-        return [compiled.row(row) for row in rows]
+        return self._compiled(conn).rows(_driver(conn), values)
 
     def first(self, conn: Connection, values: Values) -> Any:  # noqa: ANN401 - a row of any columns
         """The first row; None when there is none."""
-        compiled = self._compiled(conn)
-        row = self._execute(conn, compiled, values).fetchone()
-        return None if row is None else compiled.row(row)
+        return next(iter(self.rows(conn, values)), None)
 
     def change(self, conn: Connection, values: Values) -> int:
         """Write; how many rows it changed."""
-        changed: int = self._execute(conn, self._compiled(conn), values).rowcount
-        return changed
+        return self._compiled(conn).change(_driver(conn), values)
 
-    def _execute(self, conn: Connection, compiled: _Compiled, values: Values) -> Any:  # noqa: ANN401
-        driver: Any = conn.connection.driver_connection
-        return driver.execute(compiled.sql, compiled.parameters(values))
+    def later(self, conn: Connection, values: Values) -> None:
+        """Write before anything else is done or committed; its errors are raised then."""
+        self._compiled(conn).later(_driver(conn), values)
 
-    def _compiled(self, conn: Connection) -> _Compiled:
-        compiled = self._by_dialect.get(conn.dialect.name)
-        if compiled is None:
-            compiled = self._by_dialect[conn.dialect.name] = _Compiled(
-                self._statement, conn.dialect
-            )
-        return compiled
+    def change_last(self, conn: Connection, values: Values) -> int:
+        """Write, and commit with it where that saves an exchange; how many rows it changed.
+
+        Nothing but reading may follow in the transaction's block: it may be another transaction.
+        """
+        return self._compiled(conn).change_last(_driver(conn), values)
+
+    def _compiled(self, conn: Connection) -> Compiled:
+        return self.for_postgres if conn.dialect.name == "postgresql" else self.for_sqlite
 
 
-class _Compiled:
-    """A statement's text for one dialect, and what must be done to values on their way."""
+Asked = tuple[Prepared, Values]
 
-    def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
-        compiled: Any = statement.compile(dialect=dialect)
-        self.sql = str(compiled)
-        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        self._order: Sequence[str] | None = compiled.positiontup
-        self._encode = {
-            name: convert
-            for name, bind in compiled.binds.items()
-            if (convert := bind.type.dialect_impl(dialect).bind_processor(dialect))
-        }
-        columns = compiled._result_columns  # noqa: SLF001 - SQLAlchemy has no public way to them
-        # A class of its own for each statement: its columns are known only now.
-        names = [each.keyname for each in columns]
-        row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc] # noqa: PYI024
-        self._make: Convert = row._make
-        self._decode = [
-            (index, convert)
-            for index, each in enumerate(columns)
-            if (convert := each.type.dialect_impl(dialect).result_processor(dialect, None))
-        ]
 
-    def parameters(self, values: Values) -> Any:  # noqa: ANN401 - as the driver wants them
-        given = {**self._fixed, **values}
-        for name, convert in self._encode.items():
-            given[name] = convert(given[name])
-        return given if self._order is None else tuple(given[name] for name in self._order)
+def together(conn: Connection, *asked: Asked) -> list[list[Any]]:
+    """Give the rows of several statements, executed in this order, in one exchange."""
+    if conn.dialect.name != "postgresql":
+        return [prepared.rows(conn, values) for prepared, values in asked]
+    compiled = [prepared.for_postgres for prepared, _ in asked]
+    questions = [each.question(values) for each, (_, values) in zip(compiled, asked, strict=True)]
+    results = _driver(conn).ask(*questions)
+    return [each.read(result) for each, result in zip(compiled, results, strict=True)]
 
-    def row(self, row: Sequence[Any]) -> Any:  # noqa: ANN401 - a row of any columns
-        if self._decode:
-            changed = list(row)
-            for index, convert in self._decode:
-                changed[index] = convert(changed[index])
-            row = changed
-        return self._make(row)
+
+def _driver(conn: Connection) -> Any:  # noqa: ANN401 - sqlite3's or psycopg's
+    return conn.connection.driver_connection

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, delete, func, select, update
 
 from fsbilling.credit.account import Account
 from fsbilling.credit.limits import Periods, period_start_us, periods
@@ -17,20 +17,26 @@ from fsbilling.ledger.level_ref import LEVEL_REF
 from fsbilling.store import holds
 from fsbilling.store.batches import in_batches
 from fsbilling.store.insert import insert_once
+from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import cdr, entry, spending
 
-_OF_PERIODS = (spending.c.account_id == bindparam("of_account")) & spending.c.period.in_(
-    bindparam("of_periods", expanding=True)
+_USED = Prepared(
+    select(spending.c.period, spending.c.used_micros).where(
+        spending.c.account_id == bindparam("of_account"),
+        spending.c.period.in_([bindparam("of_day"), bindparam("of_month")]),
+    )
 )
-_USED = select(spending.c.period, spending.c.used_micros).where(_OF_PERIODS)
 _USED_BY = select(spending).where(
     spending.c.account_id.in_(bindparam("account_ids", expanding=True)),
     spending.c.period.in_(bindparam("of_periods", expanding=True)),
 )
-_ADD = (
+_ADD = Prepared(
     update(spending)
-    .where(_OF_PERIODS)
-    .values(used_micros=spending.c.used_micros + bindparam("delta_micros"))
+    .where(
+        spending.c.account_id == bindparam("of_account"),
+        spending.c.period == bindparam("of_period"),
+    )
+    .values(used_micros=spending.c.used_micros + bindparam("delta_micros", type_=BigInteger))
 )
 
 
@@ -42,7 +48,7 @@ def open_periods(conn: Connection, account_id: int, of: Periods) -> None:
 
 def used(conn: Connection, account_id: int, of: Periods) -> dict[str, int]:
     """What is used, by period; a period without an entry is not counted."""
-    rows = conn.execute(_USED, {"of_account": account_id, "of_periods": [of.day, of.month]})
+    rows = _USED.rows(conn, {"of_account": account_id, "of_day": of.day, "of_month": of.month})
     return {row.period: row.used_micros for row in rows}
 
 
@@ -59,14 +65,9 @@ def used_by(conn: Connection, counted: Mapping[int, Collection[str]]) -> dict[in
 
 def add(conn: Connection, account_id: int, of: Sequence[str], delta_micros: int) -> None:
     """Add to what is used (subtract, when negative) in those periods that are counted."""
-    conn.execute(
-        _ADD,
-        {
-            "of_account": account_id,
-            "of_periods": of,
-            "delta_micros": delta_micros,
-        },
-    )
+    for period in of:
+        added = {"of_account": account_id, "of_period": period, "delta_micros": delta_micros}
+        _ADD.later(conn, added)
 
 
 def recount(conn: Connection, payer: Account, at_us: int) -> None:

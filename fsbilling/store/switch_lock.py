@@ -21,7 +21,7 @@ from sqlalchemy import Connection, TextClause, text
 from fsbilling.errors import StoreError
 from fsbilling.store.engine import BOUND_S, Database
 
-SILENCE_MS = 3_500
+SILENCE_MS = 2_500
 """The holder must say something within this time, or it has lost the lock."""
 
 _ON_DUTY = 0x66736264

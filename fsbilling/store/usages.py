@@ -13,10 +13,11 @@ from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from fsbilling.credit.usage import Usage
 from fsbilling.store.batches import in_batches
-from fsbilling.store.insert import insert_once
+from fsbilling.store.insert import add_up, insert_once
 from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import hold, usage
 
+_KEY_NAMES = ("account_id", "tariff", "month")
 _KEY = (
     (usage.c.account_id == bindparam("of_account"))
     & (usage.c.tariff == bindparam("of_tariff"))
@@ -37,14 +38,11 @@ _OPEN = Prepared(update(usage).where(_KEY).values(package_s=bindparam("size_s"))
 _CHANGE_HELD = Prepared(
     update(usage).where(_KEY).values(included_held_s=usage.c.included_held_s + bindparam("delta_s"))
 )
+_COUNTED = ("billed_s", "calls", "included_s")
 _COUNT = Prepared(
     update(usage)
     .where(_KEY)
-    .values(
-        billed_s=usage.c.billed_s + bindparam("more_s"),
-        calls=usage.c.calls + bindparam("more_calls"),
-        included_s=usage.c.included_s + bindparam("more_included_s"),
-    )
+    .values({name: usage.c[name] + bindparam(f"more_{name}") for name in _COUNTED})
 )
 
 
@@ -82,16 +80,16 @@ def open_package(conn: Connection, account_id: int, tariff: str, month: str, siz
     opened = before.with_package(size_s)
     if opened.package_s != before.package_s:
         _add(conn, account_id, tariff, month)
-        _OPEN.change(conn, _key(account_id, tariff, month) | {"size_s": opened.package_s})
+        _OPEN.later(conn, _key(account_id, tariff, month) | {"size_s": opened.package_s})
     return opened
 
 
 def change_held(conn: Connection, account_id: int, tariff: str, month: str, delta_s: int) -> None:
     """Add to the package's seconds that are held (subtract, when negative).
 
-    Raises StoreError, by the table's own check, rather than hold more than there are.
+    The transaction fails, by the table's own check, rather than hold more than there are.
     """
-    _CHANGE_HELD.change(conn, _key(account_id, tariff, month) | {"delta_s": delta_s})
+    _CHANGE_HELD.later(conn, _key(account_id, tariff, month) | {"delta_s": delta_s})
 
 
 def count_call(
@@ -112,9 +110,17 @@ def recount(
     included_s: int,
 ) -> None:
     """Count so much more (less, when negative)."""
-    more = {"more_s": billed_s, "more_calls": calls, "more_included_s": included_s}
-    counted = _key(account_id, tariff, month) | more
-    if any(more.values()) and _COUNT.change(conn, counted) == 0:
+    more = {"billed_s": billed_s, "calls": calls, "included_s": included_s}
+    if not any(more.values()):
+        return
+    if not included_s:
+        row = _new(account_id, tariff, month) | more
+        add_up(conn, usage, row, key=_KEY_NAMES, add=("billed_s", "calls"))
+        return
+    # The table declines seconds of a package in a row that has none yet, even to add them up.
+    counted = _key(account_id, tariff, month)
+    counted |= {f"more_{name}": number for name, number in more.items()}
+    if _COUNT.change(conn, counted) == 0:
         _add(conn, account_id, tariff, month)
         _COUNT.change(conn, counted)
 
@@ -135,10 +141,12 @@ def misheld(conn: Connection, account_id: int) -> list[tuple[str, str, int, int]
 
 
 def _add(conn: Connection, account_id: int, tariff: str, month: str) -> None:
+    insert_once(conn, usage, _new(account_id, tariff, month))
+
+
+def _new(account_id: int, tariff: str, month: str) -> dict[str, Any]:
     nothing = dict.fromkeys(("billed_s", "calls", "package_s", "included_s", "included_held_s"), 0)
-    insert_once(
-        conn, usage, {"account_id": account_id, "tariff": tariff, "month": month, **nothing}
-    )
+    return dict(zip(_KEY_NAMES, (account_id, tariff, month), strict=True)) | nothing
 
 
 def _key(account_id: int, tariff: str, month: str) -> dict[str, Any]:

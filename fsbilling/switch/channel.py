@@ -16,6 +16,8 @@ from fsbilling.calls.cdr import HungUpBy
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _INTEGER = re.compile(r"[0-9]{1,18}")
+_LAST_US = 9_999_999_999_999_999
+"""In the year 2286. A later moment reads as this one: the calendar ends in the year 9999."""
 _RECEIVED = frozenset({"recv_bye", "recv_cancel", "recv_refuse"})
 _OWN_CAUSES = {"ALLOTTED_TIMEOUT": HungUpBy.CREDIT, "MANAGER_REQUEST": HungUpBy.OPERATOR}
 """What we end calls with: timers and cuts, and the operator's `calls kill`."""
@@ -53,7 +55,7 @@ class Channel:
 
     def _time_us(self, name: str) -> int:
         text = self.header(name)
-        return int(text) if _INTEGER.fullmatch(text) else 0
+        return min(int(text), _LAST_US) if _INTEGER.fullmatch(text) else 0
 
     @property
     def uuid(self) -> str:
@@ -206,6 +208,4 @@ class ChannelEvent(msgspec.Struct, frozen=True):
     def of(cls, headers: Mapping[str, object]) -> ChannelEvent:
         """Read an event's headers."""
         channel = Channel(headers)
-        stamp = channel.header("Event-Date-Timestamp")
-        at_us = int(stamp) if _INTEGER.fullmatch(stamp) else 0
-        return cls(channel.header("Event-Name"), at_us, channel)
+        return cls(channel.header("Event-Name"), channel.stamped_us, channel)

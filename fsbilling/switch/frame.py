@@ -9,6 +9,7 @@ percent-decoded: a caller whose SIP name holds `%0A` must not be able to add a h
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from urllib.parse import unquote
 
 import msgspec
@@ -19,8 +20,10 @@ MAX_HEADER_BYTES = 1 << 20
 """A `connect` reply is 6 KB; a caller can swell it to a few hundred KB, not more."""
 MAX_HEADER_LINES = 5_000
 """A `connect` reply has some 200; in memory a line takes 60 times its shortest form."""
-MAX_BODY_BYTES = 64 << 20
-"""`show channels as json` with 40,000 channels; an event has 8 KB."""
+MAX_BODY_BYTES = 8 << 20
+"""Of a body that is kept whole: an event has 8 KB, what a caller can swell some hundred."""
+MAX_STREAMED_BYTES = 256 << 20
+"""Of one that is handed on as it comes: `show channels as json` with 200,000 channels."""
 
 _FIRST_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*:")
 _LENGTH = re.compile(r"[0-9]{1,12}")
@@ -53,26 +56,48 @@ class Frame(msgspec.Struct, frozen=True):
         return self.headers.get("Content-Type", "")
 
 
+Take = Callable[[bytes], object]
+"""Takes the next piece of a body."""
+
+
+def _kept(_head: Frame) -> Take | None:
+    return None
+
+
 class FrameReader:
     """Cuts a byte stream into frames, holding at most one frame's bounds in memory.
 
     Use: `feed` what came from the socket, then call `next_frame` until it returns None.
+
+    `taker_of` says of a frame whose head has come who takes its body, piece by piece as it
+    comes; the frame's own body is empty then. None: the body is kept until it is whole.
     """
 
     def __init__(
-        self, *, max_header_bytes: int = MAX_HEADER_BYTES, max_body_bytes: int = MAX_BODY_BYTES
+        self,
+        *,
+        max_header_bytes: int = MAX_HEADER_BYTES,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        taker_of: Callable[[Frame], Take | None] = _kept,
     ) -> None:
         self._max_header_bytes = max_header_bytes
         self._max_body_bytes = max_body_bytes
+        self._taker_of = taker_of
         self._buffer = bytearray()
         self._scanned = 0
         self._frame: Frame | None = None
+        self._take: Take | None = None
         self._length = 0
 
     @property
     def buffered_bytes(self) -> int:
         """How much is held back, waiting for the rest of a frame."""
         return len(self._buffer)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a part of a frame has come, and not all of it."""
+        return self._frame is not None or bool(self._buffer)
 
     def feed(self, data: bytes) -> None:
         """Take what the socket gave."""
@@ -83,15 +108,15 @@ class FrameReader:
 
         An announced body beyond the bound is read and thrown away: the frame comes with
         `fault` set, so that the command waiting for it can be told. Raises FrameError when the
-        framing is lost; the reader is of no use afterwards.
+        framing is lost, and what a taker raises; the reader is of no use afterwards.
         """
         if self._frame is None:
             self._frame = self._next_head()
             if self._frame is None:
                 return None
         frame = self._frame
-        if frame.fault:
-            return self._skip(frame)
+        if frame.fault or self._take is not None:
+            return self._pass_on(frame)
         if len(self._buffer) < self._length:
             return None
         body = bytes(self._buffer[: self._length])
@@ -99,13 +124,16 @@ class FrameReader:
         self._frame = None
         return Frame(frame.headers, body)
 
-    def _skip(self, frame: Frame) -> Frame | None:
-        skipped = min(self._length, len(self._buffer))
-        del self._buffer[:skipped]
-        self._length -= skipped
+    def _pass_on(self, frame: Frame) -> Frame | None:
+        """Give what has come of a body to its taker, or to nobody; the frame when it was all."""
+        here = min(self._length, len(self._buffer))
+        if here and self._take is not None:
+            self._take(bytes(self._buffer[:here]))
+        del self._buffer[:here]
+        self._length -= here
         if self._length:
             return None
-        self._frame = None
+        self._frame = self._take = None
         return frame
 
     def _next_head(self) -> Frame | None:
@@ -144,9 +172,13 @@ class FrameReader:
             self._length = 0
             return Frame(headers, fault=f"Content-Length is {announced[:20]!r}")
         self._length = int(announced)
-        if self._length > self._max_body_bytes:
+        frame = Frame(headers)
+        self._take = self._taker_of(frame)
+        most_bytes = self._max_body_bytes if self._take is None else MAX_STREAMED_BYTES
+        if self._length > most_bytes:
+            self._take = None
             return Frame(headers, fault=f"a body of {announced} bytes is too long")
-        return Frame(headers)
+        return frame
 
 
 def parse_headers(block: bytes) -> dict[str, str]:

@@ -8,6 +8,7 @@ has a deadline, whatever the peer does.
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Mapping
 
 import gevent
@@ -65,33 +66,61 @@ def multiset(variables: Mapping[str, str]) -> str:
 
 
 class HookSession(Connection, OutboundSession):  # type: ignore[misc] # greenswitch has no types
-    """One call waiting in the dialplan."""
+    """One call waiting in the dialplan.
+
+    We subscribe to nothing, so each command's reply is the next frame, and whoever sends the
+    command reads it himself: a greenlet that reads for him is half of what a bare hook costs.
+    """
 
     max_header_bytes = MAX_HEADER_BYTES
     max_body_bytes = MAX_BODY_BYTES
 
-    def handle_event(self, frame: Frame) -> None:
-        """Take replies only: we subscribe to nothing, so more frames than that are a flood."""
-        if frame.content_type not in {"command/reply", "text/disconnect-notice"}:
-            raise SwitchError(f"a frame that nobody asked for: {frame.content_type[:40]!r}")
-        super().handle_event(frame)
+    def start_event_handlers(self) -> None:
+        """Have no reader."""
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def ask(self, timeout_s: float) -> Channel:
+    def _command(self, data: str) -> Frame:
+        """Send one command and wait for its reply; whoever closes the session ends that.
+
+        Raises SwitchError, also for any frame but the reply: more than that is a flood.
+        """
+        self._write(f"{data}\n\n".encode())
+        frame = self._next_frame()
+        if frame.fault or frame.content_type != "command/reply":
+            raise SwitchError(
+                frame.fault or f"a frame that nobody asked for: {frame.content_type[:40]!r}"
+            )
+        return frame
+
+    def _next_frame(self) -> Frame:
+        while True:
+            try:
+                chunk = self.receive()
+            except OSError as fault:
+                raise SwitchError(self.why_closed or str(fault)) from None
+            if not chunk:
+                raise SwitchError(self.why_closed or "the peer closed the connection")
+            self._reader.feed(chunk)
+            frame = self._reader.next_frame()
+            if frame is not None:
+                return frame
+            self._pause(len(chunk))
+
+    def ask(self) -> Channel:
         """Learn which channel this is; raises SwitchError."""
-        headers = self.send("connect", timeout_s).headers
+        headers = self._command("connect").headers
         if headers.get("Socket-Mode") == "async":
             # Then `+OK` says that a message is queued, not that the variables are set.
             raise SwitchError("the dialplan's socket application must not say `async`")
         return Channel(headers)
 
-    def answer_with(self, variables: Mapping[str, str], timeout_s: float) -> None:
+    def answer_with(self, variables: Mapping[str, str]) -> None:
         """Set the variables; returns when the switch has taken them, else raises SwitchError."""
         # As a body, FreeSWITCH reads it in one go; header lines it reads byte by byte.
         argument = multiset(variables).encode()
-        reply = self.send(
+        reply = self._command(
             "sendmsg\ncall-command: execute\nexecute-app-name: multiset\n"
-            f"content-type: text/plain\ncontent-length: {len(argument)}\n\n" + argument.decode(),
-            timeout_s,
+            f"content-type: text/plain\ncontent-length: {len(argument)}\n\n" + argument.decode()
         )
         text = reply.headers.get("Reply-Text", "")
         if not text.startswith("+OK"):
@@ -168,11 +197,11 @@ class HookServer:
         return True
 
     def _converse(self, session: HookSession) -> None:
-        channel = session.ask(self._deadline_s)
+        channel = session.ask()
         self._silent.pop(session, None)
         answer = self._decided(channel)
         try:
-            session.answer_with(answer.variables, self._deadline_s)
+            session.answer_with(answer.variables)
         except SwitchError as fault:
             log.warning("hook_abandoned", call=channel.uuid, why=str(fault))
             self._abandoned(channel)

@@ -27,7 +27,7 @@ from greenswitch.esl import InboundESL, NotConnectedError
 from fsbilling.errors import SwitchError, SwitchTimeout
 from fsbilling.switch.channel import ChannelEvent
 from fsbilling.switch.connection import COMMAND_TIMEOUT_S, Connection
-from fsbilling.switch.frame import BodyError, Frame, parse_event
+from fsbilling.switch.frame import BodyError, Frame, Take, parse_event
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +45,8 @@ CONNECT_TIMEOUT_S = 5.0
 SILENCE_S = 5.0
 BACKOFF_FIRST_S = 0.25
 BACKOFF_LAST_S = 15.0
-LIST = "show "
-"""How a command begins whose answer may be many megabytes: of 20,000 calls 21."""
+STREAM_TIMEOUT_S = 20.0
+"""A list of 40,000 channels takes a second; one of which nothing comes ends by `SILENCE_S`."""
 
 STEADY_S = 30.0
 """A link that held this long starts its next back-off from the beginning."""
@@ -186,27 +186,31 @@ class Link:
         Raises SwitchTimeout when the outcome is unknown, SwitchError when the link is down or
         the command holds a line break.
         """
-        if "\n" in command or "\r" in command:
-            raise SwitchError("a command must be one line")
-        commands = self._commands
-        if commands is None:
-            raise SwitchError(f"the link to {self.name} is down")
-        if command.startswith(LIST):
-            reply = self._ask_apart(command, timeout_s)
-        else:
-            reply = commands.send(f"api {command}", timeout_s)
-        if reply.content_type != "api/response":
-            raise SwitchError(reply.headers.get("Reply-Text", "not an answer to a command"))
-        return reply.body.decode("utf-8", "replace")
+        reply = self._linked(command).send(f"api {command}", timeout_s)
+        return _output(reply).decode("utf-8", "replace")
 
-    def _ask_apart(self, command: str, timeout_s: float) -> Frame:
-        """Ask over a connection of its own: the switch answers one after the other on each."""
+    def stream(self, command: str, take: Take, timeout_s: float = STREAM_TIMEOUT_S) -> None:
+        """Run one API command and give its output to `take`, piece by piece as it comes.
+
+        For answers of many megabytes, over a connection of its own: on each, the switch answers
+        one command after the other. Returns when all is taken; whatever was taken before is
+        worthless when this raises SwitchError, SwitchTimeout, or what `take` raises.
+        """
+        self._linked(command)
         connection = self._connection()
         try:
             connection.connect()
-            return connection.send(f"api {command}", timeout_s)
+            _output(connection.send(f"api {command}", timeout_s, take))
         finally:
             connection.stop()
+
+    def _linked(self, command: str) -> InboundConnection:
+        """Give the connection for commands; raises SwitchError."""
+        if "\n" in command or "\r" in command:
+            raise SwitchError("a command must be one line")
+        if self._commands is None:
+            raise SwitchError(f"the link to {self.name} is down")
+        return self._commands
 
     def _keep_up(self) -> None:
         attempt = 0
@@ -257,3 +261,10 @@ class Link:
             except Exception:
                 # One event that billing stumbles over must not stop the events after it.
                 log.exception("link_callback_failed", switch=self.name)
+
+
+def _output(reply: Frame) -> bytes:
+    """Give what a command said; raises SwitchError when it was not let to say anything."""
+    if reply.content_type != "api/response":
+        raise SwitchError(reply.headers.get("Reply-Text", "not an answer to a command"))
+    return reply.body

@@ -11,15 +11,15 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-import msgspec
-
 from fsbilling.clock import US_PER_S
 from fsbilling.errors import SwitchError
 from fsbilling.switch.channel import Channel, is_uuid
-from fsbilling.switch.frame import BodyError, parse_json
+from fsbilling.switch.frame import BodyError, Take, parse_json
+from fsbilling.switch.listing import Listing
 
 _CAUSE = re.compile(r"[A-Z][A-Z0-9_]{1,39}")
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:+-]{0,199}")
+_MICROSECONDS = re.compile(r"[0-9]{1,18}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _VALUE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff;'\"\\$]*")
 _SOUND = re.compile(r"[A-Za-z0-9_/:%.,;=()+-]{1,200}")
@@ -35,19 +35,20 @@ class Api(Protocol):
         """Return the command's whole output; raises SwitchError."""
 
 
-class _Row(msgspec.Struct):
-    uuid: str
+class Stream(Protocol):
+    """Runs one API command whose answer is long: `Link.stream`."""
 
-
-class _Rows(msgspec.Struct):
-    row_count: int
-    rows: list[_Row] = []
+    def __call__(self, command: str, take: Take) -> None:
+        """Give the command's output to `take`, piece by piece; raises SwitchError."""
 
 
 def timer_group(call_uuid: str, seq: int) -> str:
     """Name the switch-side timer of one grant, so that it can be removed on its own."""
     return f"fsbilling-{_uuid(call_uuid)}-{seq:d}"
 
+
+NO_GROUP = "fsbilling-none"
+"""A group of timers that has none."""
 
 TIMER_0 = "api_on_answer_fsbilling"
 """The channel variable with the command that arms timer 0: the switch runs it at the answer."""
@@ -65,11 +66,15 @@ def first_timer(call_uuid: str, granted_s: int) -> str:
 
 
 class Node:
-    """One FreeSWITCH, by what billing needs of it."""
+    """One FreeSWITCH, by what billing needs of it.
 
-    def __init__(self, name: str, api: Api) -> None:
+    Without a `stream`, long answers come by `api` as well, in one piece.
+    """
+
+    def __init__(self, name: str, api: Api, stream: Stream | None = None) -> None:
         self.name = name
         self._api = api
+        self._stream = stream or self._in_one_piece
 
     def core_uuid(self) -> str:
         """Which FreeSWITCH process answers; another one means that all its calls are gone."""
@@ -78,21 +83,22 @@ class Node:
             raise SwitchError(f"core_uuid is {answer[:60]!r}")
         return answer
 
+    def now_us(self) -> int:
+        """The switch's clock, as it stamps its events and as its timers know it."""
+        answer = self._api("strmicroepoch").strip()
+        if not _MICROSECONDS.fullmatch(answer):
+            raise SwitchError(f"strmicroepoch: {answer[:60]!r}")
+        return int(answer)
+
     def live_uuids(self) -> frozenset[str]:
         """The channels the switch lists now.
 
         The list comes from FreeSWITCH's own database, which trails: of 48 channels just made it
         showed 12. Before a call counts as ended, `dump` must say so.
         """
-        answer = self._api("show channels as json")
-        try:
-            listing = msgspec.json.decode(answer, type=_Rows)
-        except msgspec.DecodeError as fault:
-            raise SwitchError(f"show channels: {fault}: {answer[:60]!r}") from None
-        uuids = frozenset(row.uuid for row in listing.rows)
-        if len(uuids) != listing.row_count:
-            raise SwitchError(f"show channels: {len(uuids)} of {listing.row_count} rows")
-        return uuids
+        listing = Listing()
+        self._stream("show channels as json", listing.take)
+        return listing.uuids()
 
     def dump(self, uuid: str) -> Channel | None:
         """One channel as it is now; None only when the switch says there is no such channel."""
@@ -112,12 +118,14 @@ class Node:
         pairs = ";".join(f"{_name(name)}={_value(value)}" for name, value in variables.items())
         return self._done(f"uuid_setvar_multi {_uuid(uuid)} {pairs}")
 
-    def add_timer(self, call_uuid: str, seq: int, at_us: int) -> None:
+    def add_timer(self, call_uuid: str, seq: int, at_us: int, late_us: int = 0) -> None:
         """Arm a timer inside the switch that ends the call, on whatever leg it lives by then.
 
         It fires within half a second after `at_us`, by the switch's clock. `sched_api` knows whole
         seconds; the rest is slept away in the task's own thread (the `&`), so that the scheduler
-        goes on. A moment that has passed already ends the call within two seconds.
+        goes on. Told in the second of `at_us` or later it is late: it ends the call with the next
+        second, or half a second after that; with `late_us`, where an earlier timer guards the
+        call, in the second after that moment.
         """
         second, rest_us = divmod(at_us, US_PER_S)
         rest_ms = -(-rest_us // 1_000)
@@ -125,12 +133,26 @@ class Node:
         group = timer_group(uuid, seq)
         # FreeSWITCH takes a moment in the past for an interval, and the timer would never fire
         # (switch_scheduler.c): let the switch itself replace it by its next second.
+        late = str(late_us // US_PER_S + 1) if late_us else "+1"
+        when = f"${{cond({_is_before(second)} ? {second} : {late})}}"
+        rest = f"${{cond({_is_before(second)} ? {rest_ms} : 0)}}"
         answer = self._api(
-            f"expand sched_api ${{cond(${{strepoch()}} < {second} ? {second} : +1)}} {group}"
-            f" expand hupall ALLOTTED_TIMEOUT fsbilling_call {uuid} \\${{msleep({rest_ms})}}&"
+            f"expand sched_api {when} {group}"
+            f" expand hupall ALLOTTED_TIMEOUT fsbilling_call {uuid} \\${{msleep({rest})}}&"
         )
         if not answer.startswith("+OK Added"):
             raise SwitchError(f"sched_api: {answer[:80]!r}")
+
+    def replace_timer(self, call_uuid: str, seq: int, at_us: int) -> None:
+        """Take a timer away for one that was added for `at_us`, if that one was not late.
+
+        The switch decides by its own clock, at this moment (DESIGN rule 3): whatever we think its
+        time is, and however long a command was under way, an earlier timer stays where the later
+        one could not be set to its moment any more.
+        """
+        group = timer_group(call_uuid, seq)
+        condition = _is_before(at_us // US_PER_S)
+        self._api(f"expand sched_del ${{cond({condition} ? {group} : {NO_GROUP})}}")
 
     def remove_timer(self, call_uuid: str, seq: int) -> None:
         """Take a timer away; one that has fired or never was is no fault.
@@ -170,6 +192,9 @@ class Node:
         flags = _DISPLACE_FLAGS[leg]
         return self._done(f"uuid_displace {_uuid(uuid)} start {sound} 0 {flags}")
 
+    def _in_one_piece(self, command: str, take: Take) -> None:
+        take(self._api(command).encode())
+
     def _done(self, command: str) -> bool:
         """Run an order; False when the channel is gone; SwitchError when it was not carried out."""
         answer = self._api(command)
@@ -178,6 +203,11 @@ class Node:
         if not answer.startswith("+OK"):
             raise SwitchError(f"{command.split(' ', 1)[0]}: {answer[:80]!r}")
         return True
+
+
+def _is_before(second: int) -> str:
+    """A condition for `cond`: the switch's clock has not come to this second of the epoch."""
+    return f"${{strepoch()}} < {second}"
 
 
 def _uuid(text: str) -> str:

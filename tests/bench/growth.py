@@ -126,8 +126,7 @@ class Installation:
 
     def tidy(self) -> None:
         """Do what autovacuum does in time."""
-        with self.db._writer.connect() as conn:
-            outside = conn.execution_options(isolation_level="AUTOCOMMIT")
+        with self.db.apart() as outside:
             outside.execute(text("VACUUM ANALYZE"))
             outside.execute(text("CHECKPOINT"))
 

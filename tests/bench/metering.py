@@ -13,6 +13,8 @@ from gevent import monkey
 monkey.patch_all()
 
 import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import gevent
@@ -34,6 +36,8 @@ from fsbilling.store import accounts, holds
 
 SWITCH = "lab"
 LONGEST_S = 600
+POOLED = 8
+LOOK_S, SAY_S = 0.005, 5.0
 
 
 class Order(msgspec.Struct):
@@ -48,6 +52,7 @@ class Order(msgspec.Struct):
     accounts: int
     slice_s: int
     lead_s: int
+    poll_s: int
     first_due_us: int
 
 
@@ -57,7 +62,10 @@ def run(order: Order) -> None:
         hook=Hook(listen=f"127.0.0.1:{order.hook_port}"),
         switches=(Switch(name=SWITCH, port=order.event_port, password=Secret(order.password)),),
         metering=Metering(
-            slice_s=order.slice_s, renew_lead_s=order.lead_s, warn_payer=False, poll_s=30
+            slice_s=order.slice_s,
+            renew_lead_s=order.lead_s,
+            warn_payer=False,
+            poll_s=order.poll_s,
         ),
         log=Log(level="warning"),
     )
@@ -79,9 +87,30 @@ def run(order: Order) -> None:
             daemon.meter.adopt(session)
             due_us = order.first_due_us + index * step_us
             daemon.meter.alarms.set((SWITCH, hold.call.uuid), due_us)
+    _fill_pool(daemon)
     print("live", daemon.meter.live_calls, flush=True)
     daemon._alarm_set.set()
-    gevent.sleep(LONGEST_S)
+    watch_loop(order)
+
+
+def _fill_pool(daemon: Daemon) -> None:
+    """Open every connection to SQL, as placing the calls would have done."""
+    with ExitStack() as transactions:
+        for _ in range(POOLED):
+            transactions.enter_context(daemon.db.read()).execute(text("SELECT 1"))
+
+
+def watch_loop(order: Order) -> None:
+    """Say every so often for how long the event loop did not come round, at most."""
+    held_s, say_at = 0.0, time.monotonic() + SAY_S
+    gevent.sleep(max(0.0, order.first_due_us / US_PER_S - time.time()))
+    end = time.monotonic() + LONGEST_S
+    while (began := time.monotonic()) < end:
+        gevent.sleep(LOOK_S)
+        held_s = max(held_s, time.monotonic() - began - LOOK_S)
+        if began > say_at:
+            print("held", f"{held_s * 1e3:.1f}", flush=True)
+            held_s, say_at = 0.0, began + SAY_S
 
 
 def _model(daemon: Daemon, order: Order) -> holds.Hold:

@@ -41,6 +41,7 @@ class RecordedSwitch(EslPeer):
         self.other_port = free_port()
         self.json_cdr_dir = ""
         self.listing = _listing(())
+        self._other_legs: set[str] = set()
         self.missed = 0
         """Calls whose hook closed without an answer: its deadline had passed."""
         self.on_command: Callable[[str], None] = lambda _command: None
@@ -118,29 +119,41 @@ class RecordedSwitch(EslPeer):
             return ADDED
         if command == "global_getvar core_uuid":
             return api_response(CORE)
+        if command == "strmicroepoch":
+            return api_response(str(time.time_ns() // 1_000))
         if command == "show channels as json":
             return self.listing
         if command.startswith("uuid_dump "):
             return api_response(self.dump(command.split(" ")[1]))
         return DONE
 
-    def list_channels(self, uuids: Sequence[str]) -> None:
-        """Answer `show channels` with these from now on."""
-        self.listing = _listing(uuids)
+    def list_calls(self, uuids: Sequence[str]) -> None:
+        """Answer `show channels` with these calls from now on: each has two channels."""
+        self._other_legs = {_other_leg(each) for each in uuids}
+        self.listing = _listing([*uuids, *sorted(self._other_legs)])
 
-    def dump(self, call_uuid: str) -> str:
-        """What `uuid_dump` says of a live call."""
+    def dump(self, channel_uuid: str) -> str:
+        """What `uuid_dump` says of a live call's channel; only the paying one names a payer."""
         now_us = str(time.time_ns() // 1_000)
-        body = self._answer.decode().replace(CALL, call_uuid)
+        body = self._answer.decode().replace(CALL, channel_uuid)
+        if channel_uuid in self._other_legs:
+            body = body.replace("variable_fsbilling_account", "variable_other_account")
         return body.replace(
             '"Event-Date-Timestamp":"' + ANSWERED, f'"Event-Date-Timestamp":"{now_us}'
         )
 
 
 def _listing(uuids: Sequence[str]) -> bytes:
-    """As long as the switch's own: a row has 41 columns, about 1,050 bytes together."""
-    rows = [{"uuid": each, "others": "x" * 1_000} for each in uuids]
-    return api_response(json.dumps({"row_count": len(rows), "rows": rows}))
+    """As the switch's own: without blanks; a row has 41 columns, about 1,050 bytes together."""
+    columns = {f"column_{index:02d}": "x" * 9 for index in range(40)}
+    rows = [{"uuid": each, **columns} for each in uuids]
+    listing = {"row_count": len(rows), "rows": rows}
+    return api_response(json.dumps(listing, separators=(",", ":")))
+
+
+def _other_leg(call_uuid: str) -> str:
+    """Name the leg that was called for a call."""
+    return "1" + call_uuid[1:]
 
 
 def _message(sock: socket.socket) -> bytes:

@@ -53,7 +53,13 @@ class Stopwatch:
     def __init__(self, db) -> None:
         self.by_kind = Counter()
         self.statements = 0
-        for engine in {db._reader, db._writer}:
+        connections = db._connections
+        engines = (
+            {connections.engine}
+            if db.dialect == "postgresql"
+            else {connections.reader, connections.writer}
+        )
+        for engine in engines:
             event.listen(engine, "before_cursor_execute", self._begin)
             event.listen(engine, "after_cursor_execute", self._end)
             event.listen(engine, "commit", self._commit)

@@ -5,7 +5,7 @@ from world import CENT_A_SECOND, World
 
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.credit.limits import Limits
-from fsbilling.store import accounts, limits
+from fsbilling.store import directory, limits
 
 
 @pytest.fixture
@@ -56,12 +56,12 @@ def test_a_channel_that_asks_again_takes_none_of_the_calls_per_second(world):
 def test_a_tariff_is_never_read_under_the_account_s_lock(world, monkeypatch):
     world.open_for_business()
     world.change_tariff([CENT_A_SECOND])
-    lock, read = accounts.lock, TariffBook._read
+    lock, read = directory.lock_line_owner, TariffBook._read
     seen = []
 
-    def locking(conn, code):
+    def locking(conn, candidates):
         seen.append(conn)
-        return lock(conn, code)
+        return lock(conn, candidates)
 
     def reading(book, version, year):
         assert seen, "the payer was found first"
@@ -69,7 +69,7 @@ def test_a_tariff_is_never_read_under_the_account_s_lock(world, monkeypatch):
         seen.clear()
         return read(book, version, year)
 
-    monkeypatch.setattr(accounts, "lock", locking)
+    monkeypatch.setattr(directory, "lock_line_owner", locking)
     monkeypatch.setattr(TariffBook, "_read", reading)
     ask(world)
     assert len(world.holds()) == 1

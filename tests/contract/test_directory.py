@@ -73,15 +73,22 @@ def test_a_line_has_one_account(conn):
     assert not directory.remove_line(conn, "user", "1001")
 
 
-def test_the_lines_among_some_candidates_are_found_in_one_go(conn):
+@pytest.mark.parametrize(
+    ("candidates", "owner"),
+    [
+        ([("user", "1001"), ("ip", "10.0.0.1")], "acme"),
+        ([("ip", "10.0.0.1"), ("user", "1001")], "other"),
+        ([("user", "\0"), ("accountcode", "x"), ("gateway", "1001"), ("ip", "10.0.0.1")], "other"),
+        ([("ip", "1001"), ("user", "10.0.0.1")], None),
+        ([("user", "\0")], None),
+        ([], None),
+    ],
+)
+def test_the_first_line_that_anybody_owns_names_the_payer(conn, candidates, owner):
     directory.add_line(conn, "user", "1001", "acme")
     directory.add_line(conn, "ip", "10.0.0.1", "other")
-    candidates = [("user", "1001"), ("ip", "10.0.0.1"), ("ip", "1001"), ("user", "\0")]
-    assert directory.lines_among(conn, candidates) == {
-        ("user", "1001"): "acme",
-        ("ip", "10.0.0.1"): "other",
-    }
-    assert directory.lines_among(conn, []) == {}
+    locked = directory.lock_line_owner(conn, candidates)
+    assert (locked.code if locked else None) == owner
 
 
 @pytest.mark.parametrize("value", HOSTILE)

@@ -149,7 +149,7 @@ def test_live_calls_are_listed_oldest_first_by_switch_and_by_account(db, account
         assert holds.live(conn, switch="sw1", account="acme") == [first]
         assert holds.live(conn, account="nobody") == []
         outlines = [holds.Outline(each.call.uuid, each.leg_uuid) for each in (first, third)]
-        assert holds.outlines(conn, "sw1") == outlines
+        assert list(holds.outlines(conn, "sw1")) == outlines
         uuids = [each.call.uuid for each in (third, second, first)]
         assert holds.among(conn, "sw1", [*uuids, "nobody's"]) == [first, third]
         assert holds.among(conn, "sw1", []) == []

@@ -10,10 +10,10 @@ from world import SWITCH, Daemon, S, World, run_together
 
 from fsbilling.billing.caps import allowed_to, count_new, spend
 from fsbilling.calls.cdr import HungUpBy
-from fsbilling.credit.account import Account
+from fsbilling.credit.account import Account, Mode
 from fsbilling.credit.limits import Limits, periods
 from fsbilling.sim.plan import Service
-from fsbilling.store import accounts, cdrs, holds, spending
+from fsbilling.store import accounts, cdrs, directory, entries, holds, spending
 from fsbilling.store.limits import set_limits
 
 
@@ -82,8 +82,7 @@ def test_a_first_cap_counts_what_the_day_and_the_month_have_cost_already(db):
 
 @pytest.mark.parametrize("which", ["daily_cap", "monthly_cap"])
 def test_a_cap_is_never_overrun_by_calls_on_two_daemons_and_ends_them_with_its_name(world, which):
-    other = World(world.db, switch="fs2", seed=2, clock=world.clock)
-    other.daemon = Daemon(other)
+    other = beside(world)
     limit(world, **{f"{which}_micros": 500_000})
     uuids = [place.call(talk_us=None) for _ in range(5) for place in (world, other)]
     for _ in range(12):
@@ -121,21 +120,31 @@ def test_a_raised_cap_lets_a_live_call_go_on(world):
     assert world.cdr(uuid).billed_s == 40
 
 
+def beside(world):
+    """A second switch with a daemon of its own, on the same SQL and the same clock."""
+    other = World(world.db, switch="fs2", seed=2, clock=world.clock)
+    other.daemon = Daemon(other)
+    return other
+
+
 def test_the_calls_at_once_are_limited_over_all_daemons(world):
+    other = beside(world)
     limit(world, max_calls=2)
     first = world.call(talk_us=5 * S)
-    world.call_400(talk_us=20 * S)
-    third = world.call()
-    world.run(1)
-    assert (world.cdr(third).refusal, world.cdr(third).hangup_cause) == (
-        "too_many_calls",
-        "NORMAL_CIRCUIT_CONGESTION",
-    )
-    world.run(8)
+    other.call_400(talk_us=20 * S)
+    run_together([world, other], 1)
+    for place in (world, other):
+        third = place.call()
+        run_together([world, other], 1)
+        assert (world.cdr(third).refusal, world.cdr(third).hangup_cause) == (
+            "too_many_calls",
+            "NORMAL_CIRCUIT_CONGESTION",
+        )
+    run_together([world, other], 8)
     assert world.cdr(first).refusal == ""
     assert world.account().live_calls == 1
-    fourth = world.call(talk_us=5 * S)
-    world.run(20)
+    fourth = other.call(talk_us=5 * S)
+    run_together([world, other], 20)
     assert world.cdr(fourth).refusal == ""
 
 
@@ -149,12 +158,13 @@ def test_no_new_call_starts_and_the_live_ones_finish_at_a_limit_of_none(world):
     assert world.cdr(refused).refusal == "too_many_calls"
 
 
-def test_the_calls_per_second_are_limited(world):
+def test_the_calls_per_second_are_limited_over_all_daemons(world):
+    other = beside(world)
     limit(world, max_cps=3)
-    uuids = [world.call(talk_us=5 * S) for _ in range(5)]
-    world.run(1)
-    later = world.call(talk_us=5 * S)
-    world.run(20)
+    uuids = [place.call(talk_us=5 * S) for place in (world, other, world, other, world)]
+    run_together([world, other], 1)
+    later = other.call(talk_us=5 * S)
+    run_together([world, other], 20)
     refusals = [world.cdr(uuid).refusal for uuid in (*uuids, later)]
     assert refusals == ["", "", "", "too_fast", "too_fast", ""]
 
@@ -213,11 +223,39 @@ def test_credit_moved_out_ends_a_live_call_at_what_it_holds(world):
     world.run(5)
     free = world.account().free_micros
     with world.db.write() as conn:
-        from fsbilling.store import entries
-
         entries.adjust(conn, "acme", amount_micros=-free, ref="out", at_us=world.clock.now_us())
-    world.run(20)
+    world.run(1)
+    assert any(word.startswith("uuid_displace") for word in world.commands), "warned at once"
+    world.run(19)
     assert (world.cdr(uuid).billed_s, world.account().balance_micros) == (15, 0)
+
+
+def test_a_lower_credit_limit_ends_a_live_call_on_another_daemon_at_what_it_holds(world):
+    other = beside(world)
+    with world.db.write() as conn:
+        world.add_account(conn, "later", "0", mode=Mode.POSTPAID, credit_limit_micros=100 * YUAN)
+        directory.add_line(conn, "user", "3003", "later")
+    uuid = other.call(talk_us=None, ring_us=0, variables={"sip_auth_username": "3003"})
+    run_together([world, other], 5)
+    with world.db.write() as conn:
+        held_micros = accounts.find(conn, "later").held_micros
+        assert isinstance(accounts.set_credit_limit(conn, "later", held_micros), Account)
+    run_together([world, other], 1)
+    assert len([word for word in other.commands if word.startswith("uuid_displace")]) == 1
+    run_together([world, other], 19)
+    record = world.cdr(uuid)
+    assert (record.billed_s, record.hung_up_by) == (15, HungUpBy.CREDIT)
+    assert world.account("later").free_micros == 0
+
+
+@pytest.mark.parametrize("which", ["daily_cap", "monthly_cap"])
+def test_a_cap_lowered_below_what_is_spent_ends_a_live_call_at_what_it_holds(world, which):
+    uuid = world.call(talk_us=None, ring_us=0)
+    world.run(5)
+    limit(world, **{f"{which}_micros": 10_000})
+    world.run(20)
+    record = world.cdr(uuid)
+    assert (record.billed_s, record.hung_up_by) == (15, HungUpBy(which))
 
 
 def test_a_hold_is_given_back_even_when_sql_stops_answering_in_between(world):

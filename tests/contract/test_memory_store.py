@@ -63,6 +63,8 @@ def test_it_answers_as_the_store_does(db, script):
             play(store, base, steps, gives_up=gives_up)
             for store, base in ((REAL, db), (MEMORY, memory))
         ]
+        if base_says_late(db):
+            outcomes = [kept(outcome) for outcome in outcomes]
         assert outcomes[0] == outcomes[1], steps
         assert rows(REAL, db) == rows(MEMORY, memory), steps
 
@@ -132,7 +134,7 @@ def draw_step(draw):
         "answered": lambda s, c: s.holds.answered(c, *key, at_us, at_us + 1),
         "follow": lambda s, c: s.holds.follow(c, *key, "leg", at_us),
         "remove": lambda s, c: s.holds.remove(c, *key),
-        "outlines": lambda s, c: s.holds.outlines(c, "sw1"),
+        "outlines": lambda s, c: list(s.holds.outlines(c, "sw1")),
         "among": lambda s, c: s.holds.among(c, "sw1", UUIDS[:3]),
         "live": lambda s, c: s.holds.live(c, account=code),
         "package": locked(lambda s, c: s.usages.open_package(c, account_id, "std", month, seconds)),
@@ -158,7 +160,7 @@ def draw_step(draw):
         ),
         "spend": locked(lambda s, c: s.spending.add(c, account_id, [month], micros)),
         "spent": lambda s, c: s.spending.used_by(c, {account_id: [month]}),
-        "lines": lambda s, c: s.directory.lines_among(c, [("user", "acme"), ("ip", "1")]),
+        "line owner": lambda s, c: s.directory.lock_line_owner(c, [("ip", "1"), ("user", "acme")]),
         "line": lambda s, c: s.directory.add_line(c, "user", code, "nobody"),
     }
     draw_kind = draw.choice((EntryKind.CHARGE, EntryKind.ADJUSTMENT))
@@ -179,6 +181,16 @@ def play(store, base, steps, *, gives_up):
     except GivenUp:
         answers.append("given up")
     return answers
+
+
+def base_says_late(base):
+    """PostgreSQL is asked in few exchanges: what it declines is heard of at the commit."""
+    return base.dialect == "postgresql"
+
+
+def kept(answers):
+    """What was answered, if it was committed."""
+    return [] if answers[-1:] in (["StoreError"], ["given up"]) else answers
 
 
 def give_up():

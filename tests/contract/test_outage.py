@@ -1,5 +1,7 @@
 """While SQL is out: refuse, or let calls through up to a stated amount and settle them later."""
 
+import os
+
 import pytest
 from outages import YUAN, trust, with_sql_again, without_sql, world_with_journal
 from world import SWITCH, S
@@ -154,6 +156,21 @@ def test_a_full_journal_lets_nobody_through(world, tmp_path):
     without_sql(world)
     uuid = world.call()
     world.run(3)
+    assert uuid not in world.sim.channels
+    assert world.daemon.outage.risk.micros() == 0
+
+
+def test_a_grant_that_the_disk_did_not_take_lets_nobody_through(world, monkeypatch):
+    """What is risked stands on disk first (docs/adr/0017)."""
+    trust(world, YUAN)
+    without_sql(world)
+
+    def broken(_fd):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    uuid = world.call()
+    world.run(2)
     assert uuid not in world.sim.channels
     assert world.daemon.outage.risk.micros() == 0
 

@@ -13,6 +13,9 @@ from fsbilling.rating.plan import Plan
 from fsbilling.store import entries, limits
 from fsbilling.switch.witness import read_path, record_paths
 
+LONGEST_PAID_S = 30 + 3 + 1
+"""The world's `slice_s`, what a renewal is ahead by, and what a timer may be late."""
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -120,6 +123,27 @@ def test_the_daemon_charges_no_more_than_was_held(world):
     billed_s = world.cdr(uuid).billed_s
     assert billed_s >= 104
     assert cost(world.cdr(uuid)) == (billed_s, 0, held_micros, billed_s * 10_000 - held_micros)
+
+
+def test_who_waits_a_slice_before_reconciling_finds_nobody_alive_and_all_charged(world, folder):
+    """The runbook: without a daemon the switch's timers end every call with its last paid second."""
+    uuid = world.call(talk_us=None)
+    world.run(5)
+    backup = Backup(world.db)
+    world.run(100)
+    paid_s = held(world)[uuid].granted_s
+    world.kill_daemon()
+    backup.restore()
+    world.run(LONGEST_PAID_S)
+    assert uuid not in world.sim.channels
+    world.run(10)
+    reconciled(world, folder)
+    assert cost(world.cdr(uuid)) == (paid_s, 0, paid_s * 10_000, 0)
+    before = world.account()
+    world.start_daemon()
+    world.run(30)
+    assert world.account() == before
+    assert reconciled(world, folder) == []
 
 
 def test_what_the_switch_s_timer_lets_pass_stays_waived(world, folder):

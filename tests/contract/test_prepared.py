@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, insert, select, text
 from store_samples import YUAN, an_account
 
 from fsbilling.errors import StoreError
-from fsbilling.store import accounts, engine
+from fsbilling.store import accounts, postgres_connections
 from fsbilling.store.engine import Database
 from fsbilling.store.prepared import Prepared
 from fsbilling.store.schema import account
@@ -68,7 +68,7 @@ def read(database: Database) -> object:
 
 
 def test_a_connection_that_died_idle_is_replaced_unnoticed(postgres_url, monkeypatch):
-    monkeypatch.setattr(engine, "TRUSTED_S", 0)
+    monkeypatch.setattr(postgres_connections, "TRUSTED_S", 0)
     database = Database.open(postgres_url)
     assert read(database) is None
     kill_connections(postgres_url)

@@ -183,8 +183,10 @@ def test_rule_5_a_lost_link_and_a_failed_sweep_end_nothing(world):
     assert len(world.holds()) == 1
     assert uuid in world.sim.channels
     world.link_is_up = True
-    world.daemon.sweep(take_up=True)
-    world.run(60)
+    assert world.daemon.sweep(take_up=True) == 0
+    world.run(3)
+    assert world.daemon.sweep() == 0, "it lives: nothing is left to look at again"
+    world.run(57)
     assert uuid in world.sim.channels
     assert world.cdrs(uuid) == []
     assert world.holds()[0].granted_s >= 60

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import random
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
 MEMORY_MB = 512
 INPUT_S = 10
+LINES_SHARE = 0.7
+"""How often an input of header lines has lines changed, and how often that is all."""
 
 
 def main() -> int:
@@ -85,8 +89,26 @@ def fuzz(name: str, seconds: int, corpus: Path) -> None:
         f"-artifact_prefix={corpus}/{name}-",
         "-print_final_stats=1",
     ]
-    atheris.Setup(arguments, target.run)
+    mutators = {"custom_mutator": _line_mutator(target.words)} if target.of_lines else {}
+    atheris.Setup(arguments, target.run, **mutators)
     atheris.Fuzz()
+
+
+def _line_mutator(words: Sequence[bytes]) -> Callable[[bytes, int, int], bytes]:
+    """Let whole lines change, then often some bytes, as libFuzzer would by itself."""
+    import atheris
+
+    from .mutation import change_lines
+
+    def mutate(data: bytes, max_bytes: int, seed: int) -> bytes:
+        draw = random.Random(seed)
+        if draw.random() < LINES_SHARE:
+            data = change_lines(data, words, draw)[:max_bytes]
+            if draw.random() < LINES_SHARE:
+                return data
+        return atheris.Mutate(data, max_bytes)
+
+    return mutate
 
 
 def _quoted(word: bytes) -> str:

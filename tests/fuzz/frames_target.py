@@ -22,6 +22,7 @@ WORDS = (
     b"4294967296",
 )
 BOUND = 1000
+MAX_PIECES = 256
 
 
 def seeds() -> Iterator[bytes]:
@@ -31,8 +32,9 @@ def seeds() -> Iterator[bytes]:
 
 
 def check(data: bytes) -> None:
-    """The first byte says how the stream is cut."""
+    """The first byte says how the stream is cut, a long one into so many pieces at most."""
     cut, stream = (data[0] or 256, data[1:]) if data else (1, b"")
+    cut = max(cut, len(stream) // MAX_PIECES)
     pieces = [stream[start : start + cut] for start in range(0, len(stream), cut)]
     assert _read(FrameReader(), pieces) == _read(FrameReader(), [stream])
     small = FrameReader(max_header_bytes=BOUND, max_body_bytes=BOUND)
@@ -41,6 +43,12 @@ def check(data: bytes) -> None:
             assert len(frame.body) <= BOUND
             _check_headers(frame, stream)
     assert small.buffered_bytes <= BOUND + cut + 2
+    taken: list[bytes] = []
+    streaming = FrameReader(
+        max_body_bytes=BOUND,
+        taker_of=lambda head: taken.append if head.content_type == "api/response" else None,
+    )
+    _check_taken(_read(streaming, pieces), _read(FrameReader(), [stream]), taken)
 
 
 def _read(reader: FrameReader, pieces: list[bytes]) -> list[Frame | None]:
@@ -55,6 +63,15 @@ def _read(reader: FrameReader, pieces: list[bytes]) -> list[Frame | None]:
         check_fault(fault)
         frames.append(None)
     return frames
+
+
+def _check_taken(frames: list[Frame | None], whole: list[Frame | None], taken: list[bytes]) -> None:
+    """The same frames, and in the order they came the bytes of all that were to be taken."""
+    assert [frame and frame.headers for frame in frames] == [
+        frame and frame.headers for frame in whole
+    ]
+    bodies = [frame.body for frame in whole if frame and frame.content_type == "api/response"]
+    assert b"".join(taken).startswith(b"".join(bodies))
 
 
 def _check_headers(frame: Frame, stream: bytes) -> None:

@@ -19,16 +19,21 @@ def connection(port: int, timeout_s: float = 10.0) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
 
 
+def introduce(sock: socket.socket, call_uuid: str) -> None:
+    """Say which call this is, when the hook has asked."""
+    _read(sock, b"connect\n\n")
+    sock.sendall(
+        HEAD
+        + b"Unique-ID: %b\nCaller-Destination-Number: %b\n\n"
+        % (call_uuid.encode(), NUMBER.encode())
+    )
+
+
 def ask(port: int) -> tuple[str, float]:
     """Call the hook as FreeSWITCH does; give its answer and how long it took, in seconds."""
     began = time.monotonic()
     with connection(port) as sock:
-        _read(sock, b"connect\n\n")
-        sock.sendall(
-            HEAD
-            + b"Unique-ID: %b\nCaller-Destination-Number: %b\n\n"
-            % (str(uuid.uuid4()).encode(), NUMBER.encode())
-        )
+        introduce(sock, str(uuid.uuid4()))
         answer = _read(sock, b"fsbilling_verdict=")
         took_s = time.monotonic() - began
         sock.sendall(OK)
@@ -89,14 +94,29 @@ class EventSocket:
     """An event socket that lets anyone log in, and does `then` with a subscribed connection."""
 
     def __init__(self) -> None:
-        self.welcome = b"Content-Type: auth/request\n\n"
+        self.greet: Callable[[socket.socket], object] = self.welcomes
         self.then: Callable[[socket.socket], object] = lambda _sock: None
+        self.lists: Callable[[socket.socket], object] = self.answers
+        self.greeted = 0
         self.subscribed = 0
         self.logins = 0
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def behave(self) -> None:
+        """Be no nuisance from the next connection on."""
+        self.greet, self.then, self.lists = self.welcomes, lambda _sock: None, self.answers
+
+    @staticmethod
+    def welcomes(sock: socket.socket) -> None:
+        sock.sendall(b"Content-Type: auth/request\n\n")
+
+    @staticmethod
+    def answers(sock: socket.socket) -> None:
+        """Answer a command with a UUID: as the core's own it is understood, as no other."""
+        _say(sock, str(uuid.UUID(int=1)).encode())
 
     def close(self) -> None:
         self._server.shutdown(socket.SHUT_RDWR)
@@ -119,7 +139,8 @@ class EventSocket:
 
     def _serve(self, sock: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            sock.sendall(self.welcome)
+            self.greeted += 1
+            self.greet(sock)
             received = b""
             while chunk := sock.recv(4096):
                 received += chunk
@@ -128,12 +149,22 @@ class EventSocket:
                     self._obey(sock, command)
 
     def _obey(self, sock: socket.socket, command: bytes) -> None:
+        if command.startswith(b"api show "):
+            self.lists(sock)
+            return
+        if command.startswith(b"api uuid_dump "):
+            _say(sock, b"-ERR No such channel!\n")
+            return
         if command.startswith(b"api"):
-            body = str(uuid.UUID(int=1)).encode()
-            sock.sendall(b"Content-Type: api/response\nContent-Length: 36\n\n" + body)
+            self.answers(sock)
             return
         self.logins += command.startswith(b"auth")
         sock.sendall(OK)
         if command.startswith(b"event"):
             self.subscribed += 1
             self.then(sock)
+
+
+def _say(sock: socket.socket, text: bytes) -> None:
+    """Answer an API command."""
+    sock.sendall(b"Content-Type: api/response\nContent-Length: %d\n\n%b" % (len(text), text))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 JSON, PLAIN = "*.json", "*.plain"
@@ -20,14 +23,36 @@ def streams(pattern: str = "*") -> Iterator[bytes]:
 def bodies(pattern: str) -> Iterator[bytes]:
     """Give the body of each recorded event."""
     for stream in streams(pattern):
-        rest = stream
-        while rest.startswith(b"Content-Length: "):
-            head, _, rest = rest.partition(b"\n\n")
-            length = int(head.split(b"\n", 1)[0].split(b": ")[1])
-            yield rest[:length]
-            rest = rest[length:].lstrip(b"\n")
+        yield from _bodies(stream)
 
 
-def connect_reply() -> bytes:
-    """Give the hook's recorded `connect` reply: one frame without a body."""
-    return (RECORDINGS / "hook-connect.plain").read_bytes().partition(b"\n\n")[0] + b"\n\n"
+def _bodies(stream: bytes) -> Iterator[bytes]:
+    rest = stream
+    while rest.startswith(b"Content-Length: "):
+        head, _, rest = rest.partition(b"\n\n")
+        length = int(head.split(b"\n", 1)[0].split(b": ")[1])
+        yield rest[:length]
+        rest = rest[length:].lstrip(b"\n")
+
+
+def calls() -> Iterator[list[dict[str, object]]]:
+    """Give the events of each recorded call that was billed."""
+    for stream in streams(JSON):
+        events = [msgspec.json.decode(body) for body in _bodies(stream)]
+        if events:
+            yield events
+
+
+def connect_replies() -> tuple[bytes, bytes, bytes]:
+    """Give the hook's recorded `connect` replies: frames without a body.
+
+    A plain call; a carrier leg sent to another number; a caller who wrote headers of his own,
+    recorded as JSON.
+    """
+    plain, leg = (
+        (RECORDINGS / name).read_bytes().partition(b"\n\n")[0] + b"\n\n"
+        for name in ("hook-connect.plain", "hook-connect-leg.plain")
+    )
+    spoofed = msgspec.json.decode((RECORDINGS / "hook-spoofed.json").read_bytes())
+    lines = [f"{name}: {quote(value)}\n" for name, value in spoofed.items()]
+    return plain, leg, "".join([*lines, "\n"]).encode()

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from fsbilling.store.engine import Database
+
 ROOT = Path(__file__).parents[2]
 SETTINGS = """
 [hook]
@@ -19,8 +21,12 @@ deadline_ms = {deadline_ms}
 host = "127.0.0.1"
 port = {switch_port}
 password = "not-the-default"
+[metering]
+poll_s = {poll_s}
 """
 DEADLINE_MS = 2_500
+POLL_S = 5
+"""How often the calls are compared with the switch's list."""
 STOP_S = 15.0
 
 
@@ -38,7 +44,9 @@ def free_port() -> int:
 
 
 class Serving:
-    """The daemon: its port, its memory, its descriptors."""
+    """The daemon: its port, its memory, its descriptors; `db`, when set, is its database."""
+
+    db: Database | None = None
 
     def __init__(self, folder: Path, url: str, switch_port: int) -> None:
         self.hook_port = free_port()
@@ -46,7 +54,10 @@ class Serving:
         config = folder / "fsbilling.toml"
         config.write_text(
             SETTINGS.format(
-                hook_port=self.hook_port, switch_port=switch_port, deadline_ms=DEADLINE_MS
+                hook_port=self.hook_port,
+                switch_port=switch_port,
+                deadline_ms=DEADLINE_MS,
+                poll_s=POLL_S,
             )
         )
         # The soft limit that a shell gives: a daemon must not need a systemd unit to survive.

@@ -15,6 +15,7 @@ CPU_S = 1.0
 
 NAMES = (
     "frames",
+    "listing",
     "events",
     "hook",
     "caller",
@@ -38,18 +39,20 @@ class UndoError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """A target's module, by its name."""
+    """A target's module, by its name; one that reads header lines has them changed as wholes."""
 
     name: str
     check: Callable[[bytes], None]
     seeds: Callable[[], Iterator[bytes]]
     words: tuple[bytes, ...]
     max_bytes: int
+    of_lines: bool = False
 
     @classmethod
     def named(cls, name: str) -> Target:
         module = importlib.import_module(f".{name}_target", __package__)
-        return cls(name, module.check, module.seeds, module.WORDS, module.MAX_BYTES)
+        of_lines = getattr(module, "OF_LINES", False)
+        return cls(name, module.check, module.seeds, module.WORDS, module.MAX_BYTES, of_lines)
 
     def run(self, data: bytes) -> None:
         """Check one input, and that it took its bounded time."""

@@ -9,13 +9,25 @@ import resource
 import sys
 import threading
 import time
+import uuid
 
 import pytest
 from world import World
 
+from fsbilling.store import holds
 from fsbilling.store.engine import Database
 
-from .hostile import HEAD, EventSocket, ask, at_once, connection, is_closed, pour, reset
+from .hostile import (
+    HEAD,
+    EventSocket,
+    ask,
+    at_once,
+    connection,
+    introduce,
+    is_closed,
+    pour,
+    reset,
+)
 from .serving import DEADLINE_MS, Serving, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -49,23 +61,22 @@ def daemon(sqlite_template, tmp_path_factory, switch):
     path.write_bytes(sqlite_template.read_bytes())
     db = Database.open(f"sqlite:///{path}")
     World(db).open_for_business(credit="1000.00")
-    db.close()
     serving = Serving(folder, f"sqlite:///{path}", switch.port)
+    serving.db = db
     yield serving
     serving.stop()
+    db.close()
 
 
 @pytest.fixture
 def unharmed(daemon, switch):
     """After the test: memory and descriptors as before it, calls answered, nothing crashed."""
-    switch.then = lambda _sock: None
-    switch.welcome = b"Content-Type: auth/request\n\n"
+    switch.behave()
     check_answered(daemon)
     wait_until(lambda: switch.subscribed > 0, 30)
     before_fds, before_mb, said = daemon.descriptors, daemon.rss_mb, len(daemon.log())
     yield daemon
-    switch.then = lambda _sock: None
-    switch.welcome = b"Content-Type: auth/request\n\n"
+    switch.behave()
     wait_until(lambda: daemon.descriptors <= before_fds + 3, 30)
     check_answered(daemon)
     assert daemon.rss_mb < before_mb + GROWTH_MB
@@ -106,6 +117,22 @@ def test_half_open_connections_are_let_go_by_the_deadline(unharmed):
         sock.sendall(HEAD + b"Unique-ID: ")
     check_answered(unharmed)
     assert all(is_closed(sock, 2 * DEADLINE_S) for sock in gone)
+
+
+def test_callers_that_fall_silent_once_asked_are_given_nothing(unharmed):
+    """They say who they are, so a hold is placed, and never confirm the answer."""
+    uuids = [str(uuid.uuid4()) for _ in range(50)]
+    silent = crowd(unharmed, len(uuids))
+    for sock, call_uuid in zip(silent, uuids, strict=True):
+        introduce(sock, call_uuid)
+    check_answered(unharmed)
+    assert all(is_closed(sock, 2 * DEADLINE_S) for sock in silent)
+    wait_until(lambda: not any(is_held(unharmed.db, call_uuid) for call_uuid in uuids), 15)
+
+
+def is_held(db, call_uuid):
+    with db.read() as conn:
+        return bool(holds.held_on(conn, call_uuid))
 
 
 def test_a_slow_drip_does_not_outlive_the_deadline(unharmed):
@@ -203,16 +230,30 @@ def event(body):
         event(HEARTBEAT) * 800,
         event(STRANGER) * 500,
         event(b"{" * 5_000) * 10,
+        event(b"x" * 33_000_000),
         b"Content-Type: text/event-json\nContent-Length: 999999999999\n\n" + b"x" * 60_000,
     ],
-    ids=["noise", "one-header", "logs", "heartbeats", "strangers", "no-json", "endless-body"],
+    ids=[
+        "noise",
+        "one-header",
+        "logs",
+        "heartbeats",
+        "strangers",
+        "no-json",
+        "long-body",
+        "endless-body",
+    ],
 )
 def test_an_event_socket_that_floods_stops_no_call(unharmed, switch, piece):
     switch.then = lambda sock: pour(sock, piece, 2.0)
     before = switch.subscribed
     switch.drop()
     wait_until(lambda: switch.subscribed > before, 30)
-    check_answered(unharmed, times=10)
+    highest_mb = before_mb = unharmed.rss_mb
+    for _ in range(10):
+        check_answered(unharmed)
+        highest_mb = max(highest_mb, unharmed.rss_mb)
+    assert highest_mb < before_mb + GROWTH_MB
 
 
 def test_an_event_socket_that_stops_reading_is_left_and_connected_anew(unharmed, switch):
@@ -226,10 +267,84 @@ def test_an_event_socket_that_stops_reading_is_left_and_connected_anew(unharmed,
     deaf.set()
 
 
-def test_an_event_socket_that_welcomes_without_end_is_left(unharmed, switch):
-    switch.welcome = b"Content-Type: " + b"a" * 10_000_000
-    before = switch.logins
+LOOK_S = 4.0
+
+
+def never_logs_in(daemon, switch):
+    """Let the link try for a while: calls are answered, and what it takes stays bounded."""
+    before, before_fds, before_mb = switch.logins, daemon.descriptors, daemon.rss_mb
+    greeted = switch.greeted
     switch.drop()
-    time.sleep(1)
-    check_answered(unharmed, times=3)
+    wait_until(lambda: switch.greeted > greeted, 30)
+    end = time.monotonic() + LOOK_S
+    while time.monotonic() < end:
+        check_answered(daemon)
+        assert daemon.descriptors <= before_fds + 3
+        assert daemon.rss_mb < before_mb + GROWTH_MB
+        time.sleep(0.1)
     assert switch.logins == before
+
+
+def test_an_event_socket_that_welcomes_without_end_is_left(unharmed, switch):
+    switch.greet = lambda sock: sock.sendall(b"Content-Type: " + b"a" * 10_000_000)
+    never_logs_in(unharmed, switch)
+
+
+def test_an_event_socket_that_says_nothing_costs_one_connection(unharmed, switch):
+    switch.greet = lambda _sock: None
+    never_logs_in(unharmed, switch)
+
+
+def test_an_event_socket_that_drips_its_welcome_is_left(unharmed, switch):
+    def drip(sock):
+        for byte in b"Content-Type: " + b"a" * 1_000:
+            sock.sendall(bytes([byte]))
+            time.sleep(0.05)
+
+    switch.greet = drip
+    never_logs_in(unharmed, switch)
+
+
+def test_an_event_socket_that_resets_in_mid_frame_is_connected_anew(unharmed, switch):
+    def break_off(sock):
+        sock.sendall(event(HEARTBEAT)[:-5])
+        reset(sock)
+
+    switch.then = break_off
+    before = switch.subscribed
+    switch.drop()
+    wait_until(lambda: switch.subscribed > before + 1, 60)
+    check_answered(unharmed, times=3)
+
+
+def rows_without_end(sock):
+    sock.sendall(LIST_HEAD + b'{"row_count":9999999,"rows":[')
+    for first in range(0, 8_000_000, 1_000):
+        sock.sendall(b"".join(b'{"uuid":"%d"},' % (first + each) for each in range(1_000)))
+
+
+LIST_HEAD = b"Content-Type: api/response\nContent-Length: 250000000\n\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda sock: pour(sock, LIST_HEAD + b"x" * 60_000, 3.0),
+        lambda sock: pour(sock, LIST_HEAD + b'{"row_count":1,"rows":[{"uuid":"' + b"x" * 60_000, 3),
+        lambda sock: pour(sock, b"Content-Type: api/response\n" * 3_000, 3.0),
+        rows_without_end,
+        lambda _sock: None,
+        reset,
+    ],
+    ids=["no-json", "one-row", "headers", "rows", "silence", "reset"],
+)
+def test_an_event_socket_whose_list_has_no_end_costs_no_call_its_hold(unharmed, switch, answer):
+    asked = []
+    switch.lists = lambda sock: (asked.append(sock), answer(sock))
+    highest_mb = before_mb = unharmed.rss_mb
+    wait_until(lambda: asked, 30)
+    for _ in range(20):
+        check_answered(unharmed)
+        highest_mb = max(highest_mb, unharmed.rss_mb)
+        time.sleep(0.1)
+    assert highest_mb < before_mb + GROWTH_MB

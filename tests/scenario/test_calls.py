@@ -88,6 +88,20 @@ def test_the_payer_is_warned_once_before_the_end(world):
     assert warning.startswith(f"uuid_displace {uuid} start tone_stream://%(200,100,950) 0 m")
 
 
+def test_a_top_up_withdraws_the_warning_which_comes_again_when_it_is_due(world):
+    world.open_for_business(credit="0.60")
+    uuid = world.call(talk_us=None, ring_us=0)
+    world.run(40)
+    assert len(warnings(world)) == 1
+    world.topup("acme", 600_000, "pay-2")
+    world.run(40)
+    assert len(warnings(world)) == 1, "120 s are paid for: the end is 40 s away"
+    world.run(15)
+    assert len(warnings(world)) == 2
+    world.run(40)
+    assert (len(warnings(world)), world.cdr(uuid).billed_s) == (2, 120)
+
+
 def test_the_owner_of_a_400_number_is_warned_on_his_own_side(world):
     world.open_for_business(credit="0.60")
     caller_pays = world.call(talk_us=None)
@@ -274,11 +288,18 @@ def test_a_400_number_reached_from_an_ivr_is_paid_for_from_there(world):
 def test_calls_beyond_the_daemon_s_own_rate_are_refused_as_busy_and_emergencies_pass(world):
     world.open_for_business()
     world.daemon.reception._throttle = Throttle(2, world.clock.now_us)
+    causes = {}
+
+    def note(event):
+        causes[event.headers["Unique-ID"]] = event.headers["Hangup-Cause"]
+
+    world.sim.listen(note, {"CHANNEL_HANGUP_COMPLETE"})
     uuids = [world.call(talk_us=5 * S) for _ in range(4)]
     emergency = world.call(callee="110", talk_us=5 * S)
     world.run(2)
     assert emergency in world.sim.channels
     assert [uuid in world.sim.channels for uuid in uuids] == [True, True, False, False]
+    assert causes == dict.fromkeys(uuids[2:], "SWITCH_CONGESTION")
     assert world.cdrs(uuids[3]) == []
 
 

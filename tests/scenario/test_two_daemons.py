@@ -53,6 +53,13 @@ def written(db):
         return [cdr for _, cdr in cdrs.page(conn)]
 
 
+def at_risk_micros(site):
+    """What `fsbilling status` would show of acme."""
+    (risked,) = site.status("a").risked
+    assert (risked.account, risked.limit_micros) == ("acme", 5_000_000)
+    return risked.at_risk_micros
+
+
 def test_when_the_working_daemon_is_killed_the_other_takes_over_and_meters_its_calls(
     site, pair, sql
 ):
@@ -137,14 +144,23 @@ def test_with_postgresql_away_the_trusted_call_though_a_second_daemon_waits(
         wait_until(lambda: site.listens("a"), "and opens again", 20)
         assert not site.listens("b")
         wait_until(lambda: LET_THROUGH.search(first.log), "a call is let through", 20)
+        wait_until(lambda: at_risk_micros(site) > 0, "what is at risk is told", 5)
+        assert not site.status("a").database_answers
     finally:
         postgres.start()
     wait_until(lambda: switch.exit_code == 0, "the last call", 90)
     wait_until(lambda: live(sql) == [], "nothing held", 20)
+    wait_until(lambda: at_risk_micros(site) == 0, "nothing at risk", 5)
+    assert site.status("a").database_answers
     trusted = LET_THROUGH.findall(first.log)
     records = {record.uuid: record for record in written(sql)}
     assert [records[uuid].billed_s for uuid in trusted] == [2] * len(trusted)
-    assert {record.billed_s for record in records.values() if not record.refusal} == {2}
+    talked = [record for record in records.values() if not record.refusal]
+    # A hold that SQL took and did not live to confirm is of a call that was refused: it is swept.
+    assert {(record.billed_s, record.end_source) for record in talked if record.answered_us} == {
+        (2, "event")
+    }
+    assert {record.charge_micros for record in talked if not record.answered_us} <= {0}
     with sql.read() as conn:
         assert entries.verify(conn) == []
 

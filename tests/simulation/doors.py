@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LATENCY_US = 1_000
 """How long a word to the switch takes at most."""
+LATE_US = 2 * S
+"""The same, and for its answer, while all words are late; in time for `API_TIMEOUT_US`."""
 API_TIMEOUT_US = 5 * S
 SQL_TIMEOUT_US = 3 * S
 USUAL_SQL_US, SLOW_SQL_US = 4_000, 2 * S
@@ -250,15 +252,16 @@ class Link:
     def api(self, command: str, timeout_s: float = 5.0) -> str:
         fate, node = self._fate, self._node
         connection = self._connection
+        latency_us = LATE_US if node.commands_are_late else LATENCY_US
         self._need(connection)
-        fate.wait(LATENCY_US, f"before {command[:40]}")
+        fate.wait(latency_us, f"before {command[:40]}")
         self._need(connection)
         if fate.strikes(fate.weather.api_unsent):
             self._time_out(f"unsent {command[:40]}")
         answer = node.execute(command)
         if fate.strikes(fate.weather.api_unanswered):
             self._time_out(f"unanswered {command[:40]}")
-        fate.wait(LATENCY_US, f"after {command[:40]}")
+        fate.wait(latency_us, f"after {command[:40]}")
         self._need(connection)
         return answer
 

@@ -173,6 +173,7 @@ class Life:
     def _sweep(self) -> int:
         take_up = self._is_to_take_up
         try:
+            self.meter.ask_time(self._node.name)
             self._nodes[self._node.name].core_uuid()
             missed = self._recovery.sweep(self._node.name, take_up=take_up)
         except FsbillingError as fault:
@@ -192,11 +193,8 @@ class Life:
             self.process.sleep(rounds.PULSE_S * S)
             if not self.link.is_up:
                 continue
-            try:
-                self._nodes[self._node.name].core_uuid()
-            except SwitchError:
-                continue
-            self.meter.heard(self._node.name)
+            with suppress(SwitchError):
+                self.meter.ask_time(self._node.name)
 
     def _wake_calls(self) -> None:
         clock = self._node.steady_clock

@@ -24,8 +24,13 @@ from .weather import Diary, Weather
 
 EVENTS = ("CHANNEL_CREATE", "CHANNEL_ANSWER", "CHANNEL_HANGUP_COMPLETE")
 MAX_LATE_US = 500_000
-_TIMER = re.compile(r"\? (\d+) : \+1\)\} fsbilling-([0-9a-f-]{36})-(\d+) .*msleep\((\d+)\)")
-_REMOVED = re.compile(r"sched_del fsbilling-([0-9a-f-]{36})-(\d+)")
+_TIMER = re.compile(
+    r"\? (\d+) : [+\d]+\)\} fsbilling-([0-9a-f-]{36})-(\d+) .*\? (\d+) : 0\)\}\)\}&"
+)
+_REMOVED = re.compile(
+    r"(?:expand )?sched_del (?:\$\{cond\(\$\{strepoch\(\)\} < (\d+) \? )?"
+    r"fsbilling-([0-9a-f-]{36})-(\d+)"
+)
 
 
 class WatchedSwitch(SimSwitch):
@@ -99,7 +104,7 @@ class SimNode:
         hub.machines.append(self.switch)
         self.witnesses = {name: self.switch} if weather.witnessed else {}
         self.plans: dict[str, CallPlan] = {}
-        self.events_are_late = False
+        self.events_are_late = self.commands_are_late = False
         self.is_calm = False
         self.life: Life | None = None
         self._link_shut_until_us = 0
@@ -170,7 +175,8 @@ class SimNode:
 
     def calm_down(self) -> None:
         """From now on nothing goes wrong."""
-        self.is_calm, self.events_are_late = True, False
+        self.is_calm = True
+        self.events_are_late = self.commands_are_late = False
         self._link_shut_until_us = 0
         if self.life is None:
             self.start_life()
@@ -187,8 +193,8 @@ class SimNode:
             self._books.check_timer(self, timer[2], int(timer[3]), at_us)
         answer = self.switch.execute(command)
         removed = _REMOVED.match(command)
-        if removed is not None:
-            self._books.drop_timer(self, removed[1], int(removed[2]))
+        if removed is not None and self.hub.now_us // S < int(removed[1] or 1 << 62):
+            self._books.drop_timer(self, removed[2], int(removed[3]))
         self.tell(f"{command} -> {answer[:40].strip()}")
         return answer
 

@@ -135,6 +135,7 @@ class Run:
                     "sql_away": (self.sql, "is_away"),
                     "sql_slow": (self.sql, "is_slow"),
                     "events_late": (node, "events_are_late"),
+                    "commands_late": (node, "commands_are_late"),
                 }[kind]
                 setattr(owner, name, True)
                 self.hub.after(us, lambda: setattr(owner, name, False))

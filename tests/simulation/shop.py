@@ -60,14 +60,14 @@ class Shop:
         self._first = sqlite3.connect(":memory:")
         with self.db.write() as conn:
             pass
-        raw = self.db._writer.raw_connection()
+        raw = self.db._connections.writer.raw_connection()
         raw.driver_connection.execute("PRAGMA synchronous=OFF")
         raw.driver_connection.backup(self._first)
         raw.close()
 
     def reset(self) -> Database:
         """Put everything back."""
-        raw = self.db._writer.raw_connection()
+        raw = self.db._connections.writer.raw_connection()
         self._first.backup(raw.driver_connection)
         raw.close()
         return self.db

@@ -20,8 +20,8 @@ class Weather:
         sql_unknown: It is committed, and fails all the same.
         api_unsent: The command never reaches the switch; the answer does not come in time.
         api_unanswered: The command is executed; its answer does not come in time.
-        sql_away, sql_slow, link_down, events_late, freeze, daemon_down, switch_restart,
-        clock_step: Spells, per minute.
+        sql_away, sql_slow, link_down, events_late, commands_late, freeze, daemon_down,
+        switch_restart, clock_step: Spells, per minute.
         clock_offset_us: How far the daemons' clocks are from the switches' at the start.
         witnessed: Whether the switch's own JSON records can be read.
     """
@@ -35,6 +35,7 @@ class Weather:
     sql_slow: float = 0.0
     link_down: float = 0.0
     events_late: float = 0.0
+    commands_late: float = 0.0
     freeze: float = 0.0
     daemon_down: float = 0.0
     switch_restart: float = 0.0
@@ -61,6 +62,7 @@ SPELLS_PER_MIN = {
     "sql_slow": 2.0,
     "link_down": 2.0,
     "events_late": 2.0,
+    "commands_late": 1.0,
     "freeze": 1.5,
     "daemon_down": 1.5,
     "switch_restart": 0.5,
@@ -71,6 +73,7 @@ SPELL_US = {
     "sql_slow": (S, 20 * S),
     "link_down": (S // 10, 40 * S),
     "events_late": (S, 20 * S),
+    "commands_late": (S, 20 * S),
     "freeze": (S // 10, 30 * S),
     "daemon_down": (S // 10, 40 * S),
     "switch_restart": (S // 10, 5 * S),

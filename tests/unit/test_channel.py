@@ -4,6 +4,7 @@ import pytest
 from esl_peer import RECORDINGS
 
 from fsbilling.calls.cdr import HungUpBy
+from fsbilling.clock import local_month
 from fsbilling.switch.channel import Channel, ChannelEvent, is_uuid
 from fsbilling.switch.frame import FrameReader, parse_event, parse_headers, parse_json
 
@@ -113,6 +114,12 @@ def test_an_array_reads_as_freeswitch_writes_it():
 @pytest.mark.parametrize("odd", ["", "-1", "12.5", "1e9", "soon", "9" * 30, "١٢"])
 def test_an_odd_time_is_no_time(odd):
     assert Channel({"Caller-Channel-Answered-Time": odd}).answered_us == 0
+
+
+@pytest.mark.parametrize("digits", [16, 17, 18])
+def test_a_moment_that_no_calendar_has_is_in_the_year_2286(digits):
+    channel = Channel({"Caller-Channel-Created-Time": "9" * digits})
+    assert local_month(channel.created_us, "Pacific/Kiritimati") == "2286-11"
 
 
 @pytest.mark.parametrize("odd", ["", "all", f"{A_LEG} ", f"{A_LEG}\n", A_LEG[:-1], "x" * 36])

@@ -289,6 +289,13 @@ def test_what_is_open_to_the_network_draws_a_warning(write):
         assert warnings(load(write(text), {})) == []
 
 
+def test_a_hook_that_outlasts_the_dialplan_is_a_risk(write):
+    text = f"[[switch]]\npassword = '{SECRET}'\n[hook]\ndeadline_ms = %d"
+    assert warnings(load(write(text % 2_500), {})) == []
+    (risk,) = warnings(load(write(text % 2_501), {}))
+    assert "sched_hangup" in risk
+
+
 @pytest.mark.parametrize(
     ("text", "secret_file"),
     [

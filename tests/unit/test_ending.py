@@ -12,6 +12,11 @@ from fsbilling.switch.frame import FrameReader, parse_event, parse_headers
 
 def endings(name):
     """The ends of all legs that carry an account, in their order."""
+    return (read_ending(channel, source=EndSource.EVENT) for channel in hang_ups(name))
+
+
+def hang_ups(name):
+    """What the switch said of each of these legs at its end."""
     reader = FrameReader()
     reader.feed((RECORDINGS / f"{name}.json").read_bytes())
     while (frame := reader.next_frame()) is not None:
@@ -20,7 +25,7 @@ def endings(name):
             if event.name == "CHANNEL_HANGUP_COMPLETE" and event.channel.variable(
                 "fsbilling_account"
             ):
-                yield read_ending(event.channel, source=EndSource.EVENT)
+                yield event.channel
 
 
 @pytest.mark.parametrize(
@@ -37,6 +42,13 @@ def test_the_leg_to_follow_is_the_one_it_was_bridged_to(name, survivors):
     ended = list(endings(name))
     assert [ending.other_leg_uuid[:8] for ending in ended] == survivors
     assert all(ending.transferred for ending in ended)
+
+
+def test_rule_6_a_call_ends_at_its_hang_up_not_when_that_is_told():
+    (channel,) = hang_ups("answered")
+    ending = read_ending(channel, source=EndSource.EVENT, at_us=channel.stamped_us + 20_000)
+    assert ending.ended_us == int(channel.header("Caller-Channel-Hangup-Time"))
+    assert ending.ended_us - ending.answered_us == int(channel.variable("billusec"))
 
 
 def test_a_consultation_that_was_never_answered_left_a_leg_all_the_same():

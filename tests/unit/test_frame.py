@@ -88,6 +88,39 @@ def test_a_body_beyond_the_bound_is_skipped_and_the_next_frame_read():
     assert got[1].headers["Reply-Text"] == "+OK"
 
 
+def reader_of_lists(taken):
+    return FrameReader(
+        max_body_bytes=10,
+        taker_of=lambda head: taken.append if head.content_type == "api/response" else None,
+    )
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1 << 20])
+def test_a_body_can_be_taken_as_it_comes(piece):
+    other = b"Content-Type: text/event-json\nContent-Length: 9\n\n123456789"
+    empty = b"Content-Type: api/response\nContent-Length: 0\n\n"
+    raw = other + b"Content-Type: api/response\nContent-Length: 1000\n\n" + b"x" * 1000
+    taken, got = [], []
+    reader = reader_of_lists(taken)
+    for start in range(0, len(raw + empty + other), piece):
+        reader.feed((raw + empty + other)[start : start + piece])
+        while (frame := reader.next_frame()) is not None:
+            got.append((frame.content_type, frame.body, frame.fault))
+        assert reader.buffered_bytes <= piece + 60
+    assert b"".join(taken) == b"x" * 1000
+    event, listed = ("text/event-json", b"123456789", ""), ("api/response", b"", "")
+    assert got == [event, listed, listed, event]
+
+
+def test_a_body_that_is_taken_has_a_bound_as_well(monkeypatch):
+    monkeypatch.setattr("fsbilling.switch.frame.MAX_STREAMED_BYTES", 99)
+    taken = []
+    reader = reader_of_lists(taken)
+    reader.feed(b"Content-Type: api/response\nContent-Length: 100\n\n" + b"x" * 100)
+    assert "too long" in reader.next_frame().fault
+    assert taken == []
+
+
 def test_a_header_block_beyond_the_bound_is_a_fault():
     with pytest.raises(FrameError, match="longer than"):
         list(frames(b"A: " + b"x" * 200, chunk=10, max_header_bytes=100))

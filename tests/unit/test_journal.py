@@ -100,6 +100,26 @@ def test_a_disk_that_cannot_sync_is_a_fault_and_not_a_promise(path):
     assert played(journal) == [b"one", b"two"], "twice is once, to the player"
 
 
+def test_a_record_is_on_the_disk_before_it_counts(path, monkeypatch):
+    """The real sync, of the file itself: when it fails the record is no promise."""
+    journal = opened(path)
+    synced = []
+
+    def sync(fd):
+        synced.append((os.fstat(fd).st_ino, os.fstat(fd).st_size))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    journal.append(b"one")
+    assert synced == [(path.stat().st_ino, path.stat().st_size)]
+
+    def broken(_fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(StoreError, match="No space left"):
+        journal.append(b"two")
+
+
 SHARING = """
 from gevent import monkey; monkey.patch_all()
 import sys, gevent
@@ -148,3 +168,23 @@ def test_a_record_set_aside_is_kept_for_a_person(path):
     journal.set_aside()
     assert played(journal) == [b"good"]
     assert (path.parent / "journal.aside").read_bytes() == b"odd\n"
+
+
+@pytest.mark.parametrize("why", ["no room", "no file"])
+def test_a_record_that_cannot_be_set_aside_stays_where_it_was(path, monkeypatch, why):
+    journal = opened(path)
+    journal.append(b"odd")
+    aside = path.parent / "journal.aside"
+    with monkeypatch.context() as patch:
+        if why == "no file":
+            aside.mkdir()
+        else:
+            patch.setattr(os, "write", lambda _fd, line: len(line) - 1)
+        with pytest.raises(StoreError, match=r"journal\.aside"):
+            journal.set_aside()
+    assert journal.first() == b"odd"
+    if why == "no file":
+        aside.rmdir()
+    journal.set_aside()
+    assert journal.is_empty
+    assert aside.read_bytes().endswith(b"odd\n")

@@ -242,26 +242,78 @@ def test_a_disconnect_notice_is_taken_at_its_word(peer, billing, connect):
     wait_until(lambda: billing.heard == ["up", "down", "up"])
 
 
-def test_a_long_list_keeps_no_command_waiting(peer, connect):
+def test_a_long_answer_keeps_no_command_waiting(peer, connect):
     listed = gevent.event.Event()
     peer.replies |= {
-        "show channels as json": lambda: listed.wait(5) and api_response("[]"),
+        "show channels": lambda: api_response("[]") if listed.wait(5) else b"",
         "uuid_exists x": api_response("true"),
     }
-
-    def hang_up():
-        peer.sockets[-1].close()
-
-    link = connect()
-    list_of_all = gevent.spawn(link.api, "show channels as json")
-    wait_until(lambda: "api show channels as json" in peer.commands)
+    link, taken = connect(), []
+    long_answer = gevent.spawn(link.stream, "show channels", taken.append)
+    wait_until(lambda: "api show channels" in peer.commands)
     assert link.api("uuid_exists x") == "true"
     listed.set()
-    assert list_of_all.get(5) == "[]"
-    peer.replies["show channels as json"] = hang_up
+    long_answer.get(5)
+    assert taken == [b"[]"]
+
+
+def test_a_long_answer_is_taken_in_pieces_as_it_comes(peer, connect):
+    whole = bytes(range(256)) * 4_000
+    first, rest = api_response("x" * len(whole)).replace(b"x" * len(whole), b""), whole
+    peer.replies["show channels"] = first + rest[:1_000]
+    link, taken = connect(), []
+    long_answer = gevent.spawn(link.stream, "show channels", taken.append)
+    wait_until(lambda: b"".join(taken) == rest[:1_000])
+    peer.sockets[-1].sendall(rest[1_000:])
+    long_answer.get(5)
+    assert b"".join(taken) == whole
+    assert len(taken) > 5
+
+
+def test_a_long_answer_that_breaks_off_is_none(peer, connect):  # rule 5
+    def hang_up():
+        peer.sockets[-1].sendall(api_response("x" * 500_000)[:400_000])
+        peer.sockets[-1].close()
+
+    link, taken = connect(), []
+    peer.replies |= {"show channels": hang_up, "uuid_exists x": api_response("true")}
     with pytest.raises(SwitchError):
-        link.api("show channels as json")
+        link.stream("show channels", taken.append)
+    assert taken
     assert link.api("uuid_exists x") == "true"
+
+
+def test_a_long_answer_that_takes_too_long_is_unknown_and_left(peer, connect):  # rule 5
+    link, taken = connect(), []
+    peer.replies["show channels"] = api_response("xyz")[:-1]
+    with pytest.raises(SwitchTimeout):
+        link.stream("show channels", taken.append, timeout_s=0.05)
+    assert taken == [b"xy"]
+    wait_until(lambda: peer.sockets[-1].fileno() < 0)
+
+
+def test_who_refuses_a_long_answer_ends_it(peer, connect):
+    def refuse(piece):
+        raise SwitchError(f"{len(piece)} bytes too many")
+
+    link = connect()
+    peer.replies["show channels"] = api_response("xyz")
+    with pytest.raises(SwitchError, match="3 bytes too many"):
+        link.stream("show channels", refuse)
+    assert link.is_up
+
+
+def test_a_long_answer_that_is_refused_or_cannot_be_asked_for_is_a_fault(peer, connect):
+    link, taken = connect(), []
+    peer.replies["show channels"] = command_reply("-ERR permission denied")
+    with pytest.raises(SwitchError, match="permission denied"):
+        link.stream("show channels", taken.append)
+    with pytest.raises(SwitchError, match="one line"):
+        link.stream("show\nchannels", taken.append)
+    link.stop()
+    with pytest.raises(SwitchError, match="is down"):
+        link.stream("show channels", taken.append)
+    assert taken == []
 
 
 def test_a_wrong_password_is_named_and_tried_again(peer, billing, connect, capsys):
@@ -292,6 +344,32 @@ def test_a_link_that_dies_silently_is_found(peer, billing, connect):
     peer.replies["strepoch"] = None
     connect(silence_s=0.05)
     wait_until(lambda: billing.heard[:3] == ["up", "down", "up"], within_s=3)
+
+
+def test_a_frame_that_never_comes_whole_ends_the_link(peer, billing, connect, monkeypatch):
+    monkeypatch.setattr("fsbilling.switch.connection.FRAME_S", 0.2)
+
+    def drip():
+        while billing.heard == ["up"]:
+            peer.send_event(b"a")
+            gevent.sleep(0.02)
+
+    connect()
+    gevent.spawn(drip)
+    wait_until(lambda: billing.heard[:3] == ["up", "down", "up"], within_s=3)
+
+
+def test_a_slow_link_whose_frames_come_whole_is_kept(peer, billing, connect, monkeypatch):
+    monkeypatch.setattr("fsbilling.switch.connection.FRAME_S", 0.2)
+    connect()
+    raw = create() * 3
+    for start in range(0, len(raw), 20):
+        peer.send_event(raw[start : start + 20])
+        gevent.sleep(0.02)
+    gevent.sleep(0.3)
+    peer.send_event(create())
+    wait_until(lambda: billing.heard.count("CHANNEL_CREATE") == 4)
+    assert billing.heard == ["up"] + ["CHANNEL_CREATE"] * 4
 
 
 def test_a_quiet_link_that_answers_is_kept(peer, billing, connect):

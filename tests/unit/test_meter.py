@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-import pytest
 from simulation.memory import accounts, entries, holds, in_memory
 from simulation.memory.books import MemoryDatabase
 from test_session import A_LEG, ANSWER, PACE, S, hung_up, talking
@@ -32,6 +31,8 @@ class Switch:
         self.timers_us.append(at_us)
         self._on_timer()
 
+    def replace_timer(self, call_uuid: str, seq: int, at_us: int) -> None: ...
+
     def remove_timer(self, call_uuid: str, seq: int) -> None: ...
 
 
@@ -46,18 +47,6 @@ def a_meter(db, switch, spawn, now_us):
         warning=WarningSound(""),
         spawn=spawn,
     )
-
-
-@pytest.mark.parametrize(("granted_s", "moves"), [(1, False), (2, True)])
-def test_rule_3_a_timer_is_not_moved_in_the_second_that_it_is_set_for(granted_s, moves):
-    """FreeSWITCH would end the call up to 1.5 s after its last paid second."""
-    switch = Switch()
-    db = MemoryDatabase()
-    meter = a_meter(db, switch, lambda job: job(), ANSWER + FIRST_LOOK_US)
-    with in_memory():
-        meter.adopt(talking(granted_s=granted_s))
-        meter.post(("fs1", A_LEG), on.Woken(ANSWER + FIRST_LOOK_US))
-    assert switch.timers_us == ([ANSWER + granted_s * S] if moves else [])
 
 
 def test_rule_6_a_hang_up_that_waits_is_the_last_sign_of_life():

@@ -129,6 +129,7 @@ def test_no_command_is_made_of_what_is_no_uuid(switch, node, uuid):
         lambda: node.mark(uuid, {"a": "b"}),
         lambda: node.add_timer(uuid, 1, 1_795_281_711_000_000),
         lambda: node.remove_timer(uuid, 1),
+        lambda: node.replace_timer(uuid, 1, 1_795_281_711_000_000),
         lambda: node.kill(uuid, "NORMAL_CLEARING"),
         lambda: node.warn(uuid, "tone_stream://%(200,0,800)", "aleg"),
         lambda: first_timer(uuid, 10),
@@ -151,7 +152,8 @@ def test_a_timer_is_never_set_before_its_moment(switch, node, at_us, second, res
     switch.answer = "+OK Added: 7\n"
     node.add_timer(UUID, 3, at_us)
     when = f"${{cond(${{strepoch()}} < {second} ? {second} : +1)}}"
-    then = f"expand hupall ALLOTTED_TIMEOUT fsbilling_call {UUID} \\${{msleep({rest_ms})}}&"
+    rest = f"${{cond(${{strepoch()}} < {second} ? {rest_ms} : 0)}}"
+    then = f"expand hupall ALLOTTED_TIMEOUT fsbilling_call {UUID} \\${{msleep({rest})}}&"
     assert switch.commands == [f"expand sched_api {when} fsbilling-{UUID}-3 {then}"]
 
 
@@ -160,6 +162,22 @@ def test_a_timer_that_was_not_added_is_a_fault(switch, node):  # rule 3
         switch.answer = answer
         with pytest.raises(SwitchError):
             node.add_timer(UUID, 1, 1_795_281_711_000_000)
+
+
+def test_a_timer_is_replaced_only_while_the_switch_itself_says_so(switch, node):  # rule 3
+    node.replace_timer(UUID, 3, 1_795_281_711_999_999)
+    group = f"${{cond(${{strepoch()}} < 1795281711 ? fsbilling-{UUID}-3 : fsbilling-none)}}"
+    assert switch.commands == [f"expand sched_del {group}"]
+
+
+def test_the_switch_s_clock_is_read(switch, node):
+    switch.answer = "1795865397006538"
+    assert node.now_us() == 1_795_865_397_006_538
+    assert switch.commands == ["strmicroepoch"]
+    for odd in ("", "-ERR strmicroepoch Command not found!\n", "-1", "1.5", "0x5", "9" * 19):
+        switch.answer = odd
+        with pytest.raises(SwitchError):
+            node.now_us()
 
 
 def test_removing_a_timer_that_has_fired_is_no_fault(switch, node):

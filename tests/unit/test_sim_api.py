@@ -147,21 +147,36 @@ def test_a_dump_has_the_variables_and_the_answer_stamp(switch):
     assert dump["Answer-State"] == "answered"
 
 
-@pytest.mark.parametrize(("ahead_s", "ends_after_s"), [(3, 3.25), (-5, 1.25)])
+@pytest.mark.parametrize(("ahead_s", "ends_after_s"), [(3, 3.25), (0, 1), (-5, 1)])
 def test_a_timer_guarded_against_the_past_fires_whenever_it_was_meant_for(
     switch, ahead_s, ends_after_s
 ):
     ends = []
     switch.listen(ends.append, {"CHANNEL_HANGUP_COMPLETE"})
     second = switch.clock.now_us() // SECOND + ahead_s
+    is_before = f"${{strepoch()}} < {second} ?"
     reply = switch.execute(
-        f"expand sched_api ${{cond(${{strepoch()}} < {second} ? {second} : +1)}} g-1"
-        f" expand hupall ALLOTTED_TIMEOUT fsbilling_call {LIVE} \\${{msleep(250)}}&"
+        f"expand sched_api ${{cond({is_before} {second} : +1)}} g-1 expand hupall ALLOTTED_TIMEOUT"
+        f" fsbilling_call {LIVE} \\${{msleep(${{cond({is_before} 250 : 0)}})}}&"
     )
     assert reply == "+OK Added: 1\n"
     start_us = switch.clock.now_us()
     switch.clock.play(switch, until_us=start_us + 10 * SECOND)
     assert [event.at_us for event in ends] == [start_us + int(ends_after_s * SECOND)]
+
+
+@pytest.mark.parametrize(("ahead_s", "deleted"), [(1, 1), (0, 0), (-5, 0)])
+def test_a_timer_is_replaced_by_the_switch_s_own_clock(switch, ahead_s, deleted):
+    switch.execute("sched_api +9 g-1 none")
+    second = switch.clock.now_us() // SECOND + ahead_s
+    reply = switch.execute(
+        f"expand sched_del ${{cond(${{strepoch()}} < {second} ? g-1 : fsbilling-none)}}"
+    )
+    assert reply == f"+OK Deleted: {deleted}\n"
+
+
+def test_the_clock_is_the_one_of_the_stamps(switch):
+    assert switch.execute("strmicroepoch") == str(switch.clock.now_us())
 
 
 def test_an_unknown_cause_is_normal_clearing(switch):

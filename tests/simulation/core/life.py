@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -186,6 +187,7 @@ class CoreLife:
     def _sweep(self) -> int:
         take_up = self._is_to_take_up
         try:
+            self.meter.ask_time(self.node.name)
             missed = self._recovery.sweep(self.node.name, take_up=take_up)
         except FsbillingError:
             return int(take_up)
@@ -202,11 +204,8 @@ class CoreLife:
         while True:
             self.process.sleep(rounds.PULSE_S * S)
             if self.node.is_up:
-                try:
-                    self.node.core_uuid()
-                except SwitchError:
-                    continue
-                self.meter.heard(self.node.name)
+                with suppress(SwitchError):
+                    self.meter.ask_time(self.node.name)
 
     def _write_refusals(self) -> None:
         while True:

@@ -12,7 +12,7 @@ from fsbilling.errors import SwitchError, SwitchTimeout
 from fsbilling.switch.channel import Channel
 from fsbilling.switch.node import TIMER_0, first_timer
 
-from ..doors import API_TIMEOUT_US, LATENCY_US, Fate
+from ..doors import API_TIMEOUT_US, LATE_US, LATENCY_US, Fate
 from ..rules import RuleBrokenError
 from .post import CorePost
 from .switch import CoreSwitch, Leg
@@ -75,7 +75,7 @@ class CoreNode:
     ) -> None:
         self.name = switch.name
         self.is_up = False
-        self.is_late = False
+        self.events_are_late = self.commands_are_late = False
         self._switch, self._fate, self._post = switch, fate, post
         self._check_timer = check_timer
         self._on_event, self._on_up, self._on_down = on_event, on_up, on_down
@@ -102,7 +102,7 @@ class CoreNode:
             return
         hub, draw, connection = self._switch.hub, self._fate.draw, self._connection
         event, stamp_us = told(name, leg), hub.now_us
-        arrival_us = stamp_us + int(draw.random() * (3 * S if self.is_late else 3_000))
+        arrival_us = stamp_us + int(draw.random() * (3 * S if self.events_are_late else 3_000))
 
         def arrive() -> None:
             if connection == self._connection:
@@ -121,6 +121,9 @@ class CoreNode:
 
     def core_uuid(self) -> str:
         return self._ask("core_uuid", lambda: self._switch.core_uuid)
+
+    def now_us(self) -> int:
+        return self._ask("now_us", lambda: self._switch.hub.now_us)
 
     def live_uuids(self) -> frozenset[str]:
         return self._ask("live_uuids", lambda: frozenset(self._switch.live))
@@ -143,12 +146,17 @@ class CoreNode:
 
         return self._command("mark", write)
 
-    def add_timer(self, call_uuid: str, seq: int, at_us: int) -> None:
-        def arm() -> None:
+    def add_timer(self, call_uuid: str, seq: int, at_us: int, late_us: int = 0) -> None:
+        if not self._post.is_others:
             self._check_timer(self._switch, call_uuid, at_us)
-            self._switch.add_timer(call_uuid, seq, at_us)
+        self._command("add_timer", lambda: self._switch.add_timer(call_uuid, seq, at_us, late_us))
 
-        self._command("add_timer", arm)
+    def replace_timer(self, call_uuid: str, seq: int, at_us: int) -> None:
+        def replace() -> None:
+            if self._switch.hub.now_us // S < at_us // S:
+                self._switch.remove_timer(call_uuid, seq)
+
+        self._command("replace_timer", replace)
 
     def remove_timer(self, call_uuid: str, seq: int) -> None:
         self._command("remove_timer", lambda: self._switch.remove_timer(call_uuid, seq))
@@ -171,8 +179,9 @@ class CoreNode:
 
     def _ask(self, what: str, act: Callable[[], Answer], *, is_command: bool = False) -> Answer:
         fate, connection = self._fate, self._connection
+        latency_us = LATE_US if self.commands_are_late else LATENCY_US
         self._need(connection)
-        fate.wait(LATENCY_US, what)
+        fate.wait(latency_us, what)
         if is_command and not self._post.may_command():
             raise SwitchError("simulated: not on duty, another daemon may be")
         self._need(connection)
@@ -185,7 +194,7 @@ class CoreNode:
             fate.diary.tell(self._switch.hub.now_us, f"{self.name} {what} -> {answer}")
         if fate.strikes(fate.weather.api_unanswered):
             self._time_out(f"unanswered {what}")
-        fate.wait(LATENCY_US, what)
+        fate.wait(latency_us, what)
         self._need(connection)
         return answer
 

@@ -46,7 +46,7 @@ class CorePlace:
         self.lock = CoreLock() if has_standby else None
         names = (name, f"{name} standby") if has_standby else (name,)
         self.seats = [Seat(each, self, run, self._draw) for each in names]
-        self.is_calm = self.is_late = False
+        self.is_calm = self.events_are_late = self.commands_are_late = False
         self._waiting: dict[Leg, CoreLife] = {}
         self._link_shut_until_us = 0
 
@@ -91,13 +91,16 @@ class CorePlace:
         elif kind == "clock_step":
             seat.machine_clock.offset_us += self._draw.choice(CLOCK_STEPS) * S // 2
         elif kind == "events_late":
-            self._let_events_be_late(late=True)
-            self.hub.after(us, lambda: self._let_events_be_late(late=False))
+            self._slow_down(events=True)
+            self.hub.after(us, lambda: self._slow_down(events=False))
+        elif kind == "commands_late":
+            self._slow_down(commands=True)
+            self.hub.after(us, lambda: self._slow_down(commands=False))
 
     def calm_down(self) -> None:
         """From now on nothing goes wrong."""
         self.is_calm = True
-        self._let_events_be_late(late=False)
+        self._slow_down(events=False, commands=False)
         self._link_shut_until_us = 0
         for seat in self.seats:
             seat.calm_down()
@@ -108,10 +111,17 @@ class CorePlace:
             if asked is life:
                 self._give_up(leg)
 
-    def _let_events_be_late(self, *, late: bool) -> None:
-        self.is_late = late
+    def _slow_down(self, *, events: bool | None = None, commands: bool | None = None) -> None:
+        if events is not None:
+            self.events_are_late = events
+        if commands is not None:
+            self.commands_are_late = commands
         for seat in self.seats:
-            seat.let_events_be_late(late=late)
+            if seat.life is not None:
+                self._tell_how_late(seat.life.node)
+
+    def _tell_how_late(self, node: CoreNode) -> None:
+        node.events_are_late, node.commands_are_late = self.events_are_late, self.commands_are_late
 
     def _shut_link(self, us: int) -> None:
         self._link_shut_until_us = max(self._link_shut_until_us, self.hub.now_us + us)
@@ -127,7 +137,7 @@ class CorePlace:
             double=self._double,
             **handlers,
         )
-        node.is_late = self.is_late
+        self._tell_how_late(node)
         return node
 
     def _tell(self, name: str, leg: Leg) -> None:

@@ -77,10 +77,6 @@ class Seat:
             self.life.process.frozen_until_us = 0
             self.connect_later(0)
 
-    def let_events_be_late(self, *, late: bool) -> None:
-        if self.life is not None:
-            self.life.node.is_late = late
-
     def lose_link(self, us: int) -> None:
         if self.life is not None:
             self.life.node.drop()

@@ -119,12 +119,12 @@ class CoreSwitch:
         self.timers.clear()
         self.core_uuid = self._new_uuid()
 
-    def add_timer(self, call_uuid: str, seq: int, at_us: int) -> None:
+    def add_timer(self, call_uuid: str, seq: int, at_us: int, late_us: int) -> None:
         """As `Node.add_timer` has it: the second by the scheduler, the rest slept away."""
         second_us, now_us = at_us // S * S, self.hub.now_us
         rest_us = -(-(at_us - second_us) // 1_000) * 1_000
         if now_us >= second_us:
-            second_us = now_us // S * S + S
+            second_us, rest_us = max(now_us, late_us) // S * S + S, 0
         self._arm(call_uuid, seq, second_us, second_us + rest_us)
 
     def remove_timer(self, call_uuid: str, seq: int) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.parties import parties
 from fsbilling.rating.month import Settled, Talk
+from fsbilling.store.cdr_keys import Place
 from fsbilling.store.cdrs import Counted
 
 from .books import Transaction
 
 
-def write(conn: Transaction, cdr: Cdr) -> bool:
+def write(conn: Transaction, cdr: Cdr, place: Place | None = None) -> bool:
     key = (cdr.switch, cdr.uuid)
     before = conn.books.cdrs.get(key)
     if before is not None:

@@ -41,8 +41,7 @@ def add_line(conn: Transaction, kind: str, value: str, account: str) -> Refused 
     return None
 
 
-def lines_among(
-    conn: Transaction, candidates: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], str]:
+def lock_line_owner(conn: Transaction, candidates: Iterable[tuple[str, str]]) -> Account | None:
     lines = conn.books.lines
-    return {key: lines[key] for key in candidates if key in lines}
+    code = next((lines[key] for key in candidates if key in lines), None)
+    return None if code is None else accounts.lock(conn, code)

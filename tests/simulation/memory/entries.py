@@ -25,11 +25,12 @@ def post(
     ref: str,
     note: str,
     at_us: int,
+    books: Books | None = None,
 ) -> Entry:
-    books = conn.books
+    tables = conn.books
     conn.lock(account_id)
-    account = books.accounts[books.codes[account_id]]
-    last = books.last_entry.get(account_id)
+    account = tables.accounts[tables.codes[account_id]]
+    last = tables.last_entry.get(account_id)
     unsigned = Entry(
         account_id=account_id,
         seq=last.seq + 1 if last else 1,
@@ -44,10 +45,10 @@ def post(
     )
     entry = replace(unsigned, hash=hash_of(unsigned))
     if kind in _ASKED_FOR:
-        check((account_id, kind, ref) not in books.asked_for, "uq_entry_ref")
-        conn.put(books.asked_for, (account_id, kind, ref), entry)
-    conn.put(books.entries, (account_id, entry.seq), entry)
-    conn.put(books.last_entry, account_id, entry)
+        check((account_id, kind, ref) not in tables.asked_for, "uq_entry_ref")
+        conn.put(tables.asked_for, (account_id, kind, ref), entry)
+    conn.put(tables.entries, (account_id, entry.seq), entry)
+    conn.put(tables.last_entry, account_id, entry)
     accounts.keep(conn, replace(account, balance_micros=entry.balance_after_micros))
     return entry
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from fsbilling.credit.account import Account
 from fsbilling.errors import StoreError
 from fsbilling.store.holds import Hold, Outline
 
@@ -13,7 +14,7 @@ from . import accounts, cdr_keys, usages
 from .books import Transaction, check
 
 
-def place(conn: Transaction, new: Hold) -> bool:
+def place(conn: Transaction, new: Hold, *, is_last: bool = False) -> bool:
     key = (new.call.switch, new.call.uuid)
     if key in conn.books.holds or cdr_keys.is_settled(conn, *key):
         return False
@@ -37,8 +38,9 @@ def renew(
     granted_s: int,
     timer_seq: int,
     seen_us: int,
+    held: Hold | None = None,
 ) -> int:
-    held = _lock(conn, switch, uuid)
+    held = held or _lock(conn, switch, uuid)
     if held is None:
         raise StoreError(f"call {uuid} on {switch} has no hold to renew")
     if held.timer_seq > timer_seq:
@@ -59,7 +61,22 @@ def renew(
     return delta_micros
 
 
-def answered(conn: Transaction, switch: str, uuid: str, answered_us: int, seen_us: int) -> bool:
+def lock(
+    conn: Transaction, code: str, switch: str, uuid: str
+) -> tuple[Account | None, Hold | None]:
+    account = accounts.lock(conn, code)
+    return account, _lock(conn, switch, uuid)
+
+
+def answered(
+    conn: Transaction,
+    switch: str,
+    uuid: str,
+    answered_us: int,
+    seen_us: int,
+    *,
+    is_last: bool = False,
+) -> bool:
     held = find(conn, switch, uuid)
     if held is not None:
         _keep(conn, replace(held, answered_us=answered_us, seen_us=seen_us))

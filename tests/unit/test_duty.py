@@ -1,0 +1,133 @@
+"""Who works, and what may be told to a switch while nobody can say: docs/adr/0011 and 0017."""
+
+import pytest
+
+from fsbilling.daemon import duty
+from fsbilling.daemon.post import Post
+from fsbilling.errors import StoreError, SwitchError
+from fsbilling.sim.switch import SimSwitch
+from fsbilling.sim.virtual_clock import VirtualClock
+from fsbilling.store.switch_lock import SILENCE_MS
+
+LEG = "11111111-1111-4111-8111-111111111111"
+KILL = f"uuid_kill {LEG} NORMAL_TEMPORARY_FAILURE"
+OTHER = "f" * 32
+
+
+class Lock:
+    """A switch's lock; another daemon waits for it, and SQL may be out."""
+
+    def __init__(self):
+        self.is_out = False
+
+    def take(self):
+        self._need_sql()
+        return True
+
+    def confirm(self):
+        self._need_sql()
+        return True
+
+    def release(self): ...
+
+    def _need_sql(self):
+        if self.is_out:
+            raise StoreError("SQL is out")
+
+
+class Link:
+    """A link that is up, to a simulated switch."""
+
+    is_up = True
+
+    def __init__(self, switch):
+        self._switch = switch
+
+    def start(self): ...
+
+    def api(self, command, _timeout_s=5.0):
+        return self._switch.execute(command)
+
+
+class Hook:
+    port = 0
+
+    def start(self): ...
+
+    def stop(self): ...
+
+
+@pytest.fixture
+def switch():
+    clock = VirtualClock()
+    switch = SimSwitch(clock, heartbeat_us=0)
+    switch.execute(f"originate {{origination_uuid={LEG}}}loopback/1000/public &park()")
+    clock.play(switch, until_us=clock.now_us() + 1_000_000)
+    return switch
+
+
+@pytest.fixture
+def lock():
+    return Lock()
+
+
+@pytest.fixture
+def api(switch, lock):
+    """What billing may say: on duty, another daemon waiting, and SQL lost since."""
+    link = Link(switch)
+    post = Post(
+        lock,
+        {"fs1": link},
+        new_hook=Hook,
+        begin=lambda: None,
+        look_round=lambda: None,
+        put_down=lambda: None,
+        is_wanted=lambda: False,
+    )
+    post.take()
+    post.linked("fs1")
+    assert post._duty._confirm()
+    lock.is_out = True
+    assert not post._duty._confirm()
+    post._pause(is_awaited=True)
+    return post.api(link)
+
+
+def test_a_sign_of_life_counts_less_than_the_server_waits():
+    """Rule 3 of two daemons: who was let through in time is heard before another is."""
+    assert duty.VALID_S + duty.UNDER_WAY_S <= SILENCE_MS / 1_000
+    assert duty.UNDER_WAY_S >= 1
+    assert duty.BEAT_S * 2 <= duty.VALID_S
+
+
+def test_a_takeover_leaves_half_of_its_five_seconds_to_a_busy_machine():
+    assert SILENCE_MS / 1_000 + duty.POLL_S <= 2.75
+
+
+def test_off_duty_the_switch_is_asked_and_told_nothing(api):
+    assert api("strmicroepoch").isdigit()
+    for order in (f"sched_del fsbilling-{LEG}-1", f"uuid_setvar_multi {LEG} a=b"):
+        with pytest.raises(SwitchError, match="not on duty"):
+            api(order)
+
+
+def test_an_unpaid_call_is_ended_though_another_waits_while_the_switch_names_us(api, switch):
+    assert api(KILL) == "+OK\n"
+    assert LEG not in switch.channels
+
+
+def test_nothing_is_ended_once_the_switch_names_another(api, switch):
+    switch.execute(f"global_setvar fsbilling_on_duty={OTHER}")
+    assert api(KILL) == "-ERR No such channel!\n"
+    assert LEG in switch.channels
+
+
+def test_nothing_is_ended_where_the_switch_names_nobody(api, switch):
+    """It has restarted: another daemon may have found it first, and not told it yet."""
+    del switch.globals["fsbilling_on_duty"]
+    assert api(KILL) == "-ERR No such channel!\n"
+
+
+def test_what_cannot_stand_in_a_condition_is_not_ended(api):
+    with pytest.raises(SwitchError, match="not on duty"):
+        api("uuid_kill lead:4711 NORMAL_TEMPORARY_FAILURE")

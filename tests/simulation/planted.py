@@ -19,7 +19,7 @@ from fsbilling.ledger.entry import EntryKind, call_ref
 from fsbilling.rating.price import price
 
 from .core import play as core_play
-from .memory import entries
+from .memory import accounts, entries
 from .memory import holds as held
 from .rules import RuleBrokenError
 
@@ -149,7 +149,7 @@ def bands_and_levels_are_forgotten_at_the_end(plant: Plant) -> None:
 
 
 def the_first_account_pays(plant: Plant) -> None:
-    plant.setattr(payer, "_line_owner", lambda _conn, _attempt: "acc00")
+    plant.setattr(payer, "_lock_line_owner", lambda conn, _attempt: accounts.lock(conn, "acc00"))
 
 
 def the_month_is_not_counted(plant: Plant) -> None:
@@ -187,11 +187,6 @@ def a_daemon_off_duty_tells_the_switch(plant: Plant) -> None:
     plant.setattr(duty.Duty, "may_work", lambda _self: True)
 
 
-def calls_are_not_put_down_when_another_daemon_has_them(plant: Plant) -> None:
-    plant.setattr(core_play, "STANDBY_SHARE", 1.0)
-    plant.setattr(meter.Meter, "put_down", lambda _self: None)
-
-
 def a_daemon_renews_what_another_has_renewed(plant: Plant) -> None:
     plant.setattr(core_play, "STANDBY_SHARE", 1.0)
     real = held.renew
@@ -209,7 +204,6 @@ BUGS: dict[Callable[[Plant], None], int | str] = {
     the_hold_is_not_given_back: 1,
     the_hold_is_skipped: 2,
     the_timer_is_moved_before_the_commit: 2,
-    calls_are_not_put_down_when_another_daemon_has_them: 2,
     a_daemon_renews_what_another_has_renewed: 2,
     a_renewal_without_an_answer_counts: 2,
     the_old_timer_goes_before_the_new_one_stands: 3,

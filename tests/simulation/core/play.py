@@ -26,7 +26,7 @@ RUSH_US = 120 * S
 CALM_US = 100 * S
 """How long the daemons then have to put everything right."""
 CALLS = (200, 800)
-STANDBY_SHARE = 0.3
+STANDBY_SHARE = 0.15
 """In so many runs each switch has two daemons."""
 TAKEOVERS = {kind: SPELLS_PER_MIN[kind] for kind in ("freeze", "daemon_down", "sql_away")}
 """What then always goes wrong, unless nothing does: that for which the second one is there."""

@@ -18,7 +18,8 @@ class Alarms(Generic[Key]):
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Key]] = []
-        self._current: dict[Key, tuple[int, int]] = {}
+        self._current: dict[Key, int] = {}
+        """Which of a key's alarms counts, by its serial."""
         self._serial = 0
 
     def set(self, key: Key, at_us: int) -> bool:
@@ -26,13 +27,13 @@ class Alarms(Generic[Key]):
 
         Tells whether that is now the first of all: who waits for it has to wait for less.
         """
-        self._serial += 1
-        self._current[key] = (at_us, self._serial)
-        heapq.heappush(self._heap, (at_us, self._serial, key))
+        self._serial = serial = self._serial + 1
+        self._current[key] = serial
+        heapq.heappush(self._heap, (at_us, serial, key))
         if len(self._heap) > 2 * len(self._current) + 64:
-            self._heap = [(at, serial, key) for key, (at, serial) in self._current.items()]
+            self._heap = [alarm for alarm in self._heap if self._current.get(alarm[2]) == alarm[1]]
             heapq.heapify(self._heap)
-        return self._heap[0][1] == self._serial
+        return self._heap[0][1] == serial
 
     def cancel(self, key: Key) -> None:
         """Never wake `key`, unless it is set again."""
@@ -40,17 +41,17 @@ class Alarms(Generic[Key]):
 
     def next_us(self) -> int | None:
         """The earliest alarm's moment; None when there is none."""
-        while self._heap and not self._is_current(self._heap[0]):
+        while self._heap:
+            at_us, serial, key = self._heap[0]
+            if self._current.get(key) == serial:
+                return at_us
             heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        return None
 
     def due(self, now_us: int) -> Iterator[Key]:
         """Take out, in order, each alarm whose moment has come."""
-        while (at_us := self.next_us()) is not None and at_us <= now_us:
-            key = heapq.heappop(self._heap)[2]
-            del self._current[key]
-            yield key
-
-    def _is_current(self, alarm: tuple[int, int, Key]) -> bool:
-        at_us, serial, key = alarm
-        return self._current.get(key) == (at_us, serial)
+        while self._heap and self._heap[0][0] <= now_us:
+            _, serial, key = heapq.heappop(self._heap)
+            if self._current.get(key) == serial:
+                del self._current[key]
+                yield key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fsbilling.billing.caps import allowed_to, spend
 from fsbilling.calls.event import RenewalUnknown, Renewed
 from fsbilling.calls.session import Session
-from fsbilling.credit.slice import next_grant
+from fsbilling.credit.slice import Grant, next_grant
 from fsbilling.errors import StoreError
 from fsbilling.store import holds, usages
 from fsbilling.store.engine import Database
@@ -43,7 +43,9 @@ def renew(
                 included_free_s=used.included_free_s,
                 longest_s=longest_s,
             )
-            if grant.granted_s > session.granted_s:
+            if held is not None and _stands(held, session, grant):
+                grant = Grant(held.granted_s, held.amount_micros, held.included_s, grant.reserve_s)
+            elif grant.granted_s > session.granted_s:
                 delta_micros = holds.renew(
                     conn,
                     call.switch,
@@ -66,6 +68,15 @@ def renew(
         included_s=grant.included_s,
         bound=allowed.bound_of(grant.granted_s, longest_s),
     )
+
+
+def _stands(held: holds.Hold, session: Session, grant: Grant) -> bool:
+    """Tell whether more is held already under the next timer's number than would be now.
+
+    It was renewed before, and the answer lost; or by another daemon, when this one is off duty
+    and does not know: the seconds are granted, and never taken back here.
+    """
+    return held.timer_seq == session.timer_seq + 1 and held.granted_s > grant.granted_s
 
 
 def _unchanged(session: Session, now_us: int) -> Renewed:

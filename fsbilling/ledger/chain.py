@@ -70,8 +70,7 @@ def hash_of(entry: Entry) -> str:
     Each field is written as its length in bytes, a colon and its UTF-8 text (a netstring), so
     that no two different entries have the same encoding.
     """
-    digest = sha256()
-    for field in (
+    fields = (
         _ENCODING,
         str(entry.account_id),
         str(entry.seq),
@@ -82,10 +81,9 @@ def hash_of(entry: Entry) -> str:
         entry.note,
         str(entry.at_us),
         entry.prev_hash,
-    ):
-        text = field.encode()
-        digest.update(b"%d:%b" % (len(text), text))
-    return digest.hexdigest()
+    )
+    texts = [field.encode() for field in fields]
+    return sha256(b"".join([b"%d:%b" % (len(text), text) for text in texts])).hexdigest()
 
 
 class _Link(NamedTuple):

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import pytest
 from world import SWITCH, Daemon, S, World
 
+from fsbilling.billing.renewal import renew
 from fsbilling.errors import StoreError
 from fsbilling.store import holds
 
@@ -43,6 +44,19 @@ def test_its_renewal_of_what_another_has_renewed_is_declined_by_sql(world):
             seen_us=0,
         )
     assert world.holds() == [hold]
+
+
+def test_rule_2_it_leaves_what_another_has_just_renewed_under_the_same_number(world):
+    uuid = world.call(talk_us=None)
+    world.run(3)
+    stale = world.daemon.meter.session((SWITCH, uuid))
+    (before,) = world.holds()
+    renewed = renew(world.db, stale, slice_s=30, now_us=before.seen_us, seen_us=before.seen_us)
+    (hold,) = world.holds()
+    assert (hold.granted_s, hold.timer_seq) == (renewed.granted_s, stale.timer_seq + 1)
+    late = renew(world.db, stale, slice_s=1, now_us=before.seen_us, seen_us=before.seen_us)
+    assert world.holds() == [hold]
+    assert (late.granted_s, late.held_micros) == (hold.granted_s, hold.amount_micros)
 
 
 def test_on_duty_again_it_goes_on_from_the_holds(world):

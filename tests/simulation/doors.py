@@ -26,6 +26,7 @@ LATE_US = 2 * S
 """The same, and for its answer, while all words are late; in time for `API_TIMEOUT_US`."""
 API_TIMEOUT_US = 5 * S
 SQL_TIMEOUT_US = 3 * S
+USUAL_SQL_US, SLOW_SQL_US = 4_000, 2 * S
 LONG_US = S // 100
 """A shorter wait is nothing to speak of but a chance for others."""
 
@@ -43,8 +44,11 @@ class Fate:
         restless: float = 1.0,
     ) -> None:
         self.draw = draw
+        self._random = draw.random
         self._restless = restless
         self._kill = weather.kill
+        self.sql_refused = weather.sql_refused / 2
+        """At the beginning of a transaction, and again at its commit."""
         self.weather = weather
         self.diary = diary
         self.process = process
@@ -52,31 +56,34 @@ class Fate:
         self.is_calm = False
 
     def strikes(self, chance: float) -> bool:
-        return chance > 0.0 and not self.is_calm and self.draw.random() < chance
+        return chance > 0.0 and not self.is_calm and self._random() < chance
 
     def wait(self, longest_us: int, where: str) -> None:
         """Wait at an await; it may be the last thing this daemon does.
 
         With `restless` below 1 only that share of short waits lets others go first.
         """
-        draw = self.draw
-        is_last = self._kill > 0.0 and self.strikes(self._kill)
-        is_short = longest_us < LONG_US and not is_last
-        if is_short and self._restless < 1.0 and draw.random() >= self._restless:
+        if self._kill > 0.0 and self.strikes(self._kill):
+            self._sleep_last(int(self._random() * longest_us), where)
             return
-        self._sleep(int(draw.random() * longest_us), where, is_last=is_last)
+        is_short = longest_us < LONG_US
+        if is_short and self._restless < 1.0 and self._random() >= self._restless:
+            return
+        self.process.sleep(int(self._random() * longest_us))
 
     def wait_in_vain(self, us: int, what: str) -> None:
         """Wait for an answer that does not come; that may be the last thing as well."""
         now_us = self.process._hub.now_us
         self.diary.trouble(now_us, now_us + us, what)
-        self._sleep(us, what, is_last=self.strikes(self._kill))
+        if self.strikes(self._kill):
+            self._sleep_last(us, what)
+        else:
+            self.process.sleep(us)
 
-    def _sleep(self, us: int, where: str, *, is_last: bool) -> None:
-        if is_last:
-            hub = self.process._hub
-            self.diary.tell(hub.now_us, f"killed at {where}")
-            hub.after(us, self.on_kill)
+    def _sleep_last(self, us: int, where: str) -> None:
+        hub = self.process._hub
+        self.diary.tell(hub.now_us, f"killed at {where}")
+        hub.after(us, self.on_kill)
         self.process.sleep(us)
 
 
@@ -122,8 +129,8 @@ class Passage:
         self._what = what
 
     def __enter__(self) -> Any:
-        fate, state = self._fate, self._state
-        fate.wait(state.latency_us, self._what)
+        state = self._state
+        self._fate.wait(state.latency_us, self._what)
         if state.is_away:
             raise StoreError("simulated: SQL is away")
         self._may_fail("refused")
@@ -138,12 +145,11 @@ class Passage:
     ) -> bool | None:
         if kind is not None:
             return self._work.__exit__(kind, fault, trace)
-        fate, state = self._fate, self._state
         if self._what == "write":
             self._commit()
         else:
             self._work.__exit__(None, None, None)
-        fate.wait(state.latency_us, self._what)
+        self._fate.wait(self._state.latency_us, self._what)
         return None
 
     def _commit(self) -> None:
@@ -161,7 +167,7 @@ class Passage:
 
     def _may_fail(self, how: str) -> None:
         fate = self._fate
-        if fate.strikes(fate.weather.sql_refused / 2):
+        if fate.strikes(fate.sql_refused):
             now_us = self._state.now_us()
             fate.diary.trouble(now_us, now_us, f"{self._what} {how}")
             raise StoreError(f"simulated: {self._what} {how}")
@@ -177,9 +183,13 @@ class SqlState:
         self.is_slow = False
 
     @property
-    def latency_us(self) -> int:
+    def is_slow(self) -> bool:
+        return self.latency_us > USUAL_SQL_US
+
+    @is_slow.setter
+    def is_slow(self, is_slow: bool) -> None:
+        self.latency_us = SLOW_SQL_US if is_slow else USUAL_SQL_US
         """How long it takes at most."""
-        return 2 * S if self.is_slow else 4_000
 
 
 class Link:

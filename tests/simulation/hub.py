@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from heapq import heappop, heappush
 
 from greenlet import getcurrent, greenlet
@@ -26,19 +25,28 @@ class Hub:
         self._main = getcurrent()
         self._heap: list[tuple[int, int, Callable[[], object]]] = []
         self._order = 0
+        self._until_us = 0
 
     def at(self, due_us: int, action: Callable[[], object]) -> None:
-        """Do `action` at a moment."""
-        self._order = order = self._order + 1
-        now_us = self.now_us
-        heappush(self._heap, (max(now_us, due_us), order, action))
+        """Do `action` at a moment; at once, after all that is due now, if that is over."""
+        self.after(max(due_us - self.now_us, 0), action)
 
     def after(self, delay_us: int, action: Callable[[], object]) -> None:
-        self.at(self.now_us + delay_us, action)
+        self._order = order = self._order + 1
+        heappush(self._heap, (self.now_us + delay_us, order, action))
+
+    def pass_alone(self, us: int) -> bool:
+        """Let time pass at once when nothing else is due in it; else False, and nothing is done."""
+        due_us = self.now_us + us
+        if due_us > self._until_us or self.machines or (self._heap and self._heap[0][0] <= due_us):
+            return False
+        self.now_us = due_us
+        return True
 
     def run_until(self, until_us: int) -> None:
         """Let time pass. Raises what broke in a fibre."""
         heap, machines = self._heap, self.machines
+        self._until_us = until_us
         while True:
             due_us = heap[0][0] if heap else until_us + 1
             machine: Timed | None = None
@@ -60,10 +68,6 @@ class Hub:
         for machine in machines:
             machine.advance_to(until_us)
 
-    def wait(self) -> None:
-        """Give way to the others until somebody switches back to this fibre."""
-        self._main.switch()
-
 
 class Process:
     """Fibres that live, hang and die together, as a daemon's greenlets do."""
@@ -73,9 +77,15 @@ class Process:
         self.is_dead = False
         self.frozen_until_us = 0
         self._hub = hub
-        self._fibres: dict[greenlet, Callable[[], None]] = {}
+        self._fibres: dict[greenlet, Callable[[], object]] = {}
+        """Its fibres, each with what lets it go on."""
         self._idle: list[greenlet] = []
         self._jobs: deque[Callable[[], object]] = deque()
+
+    @property
+    def now_us(self) -> int:
+        """The present moment, by a clock that runs on while the process does not."""
+        return self._hub.now_us
 
     def spawn(self, job: Callable[[], object]) -> None:
         """Start a job of its own, a moment from now, in a fibre that has nothing to do."""
@@ -85,18 +95,32 @@ class Process:
             fibre = self._idle.pop()
         else:
             fibre = greenlet(self._work, parent=self._hub._main)
-            self._fibres[fibre] = partial(self._resume, fibre)
+            fibre.process = self
+            self._fibres[fibre] = fibre.switch
         self._jobs.append(job)
-        self._hub.at(0, self._fibres[fibre])
+        self._hub.after(0, self._fibres[fibre])
 
     def sleep(self, us: int) -> None:
         """Wait, in one of its fibres. Raises Killed when the process is killed meanwhile."""
         if self.is_dead:
             raise Killed
-        hub = self._hub
+        if self.frozen_until_us <= self._hub.now_us and self._hub.pass_alone(us):
+            return  # switching to the main loop and back would come to the same
         # Only a fibre of the process may wait: no other is found here.
-        hub.at(hub.now_us + us, self._fibres[getcurrent()])
+        self._hub.after(us, self._fibres[getcurrent()])
+        self.wait()
+
+    def wait(self) -> None:
+        """Let a fibre give way until somebody lets it go on, and the process runs."""
+        hub = self._hub
         hub._main.switch()
+        if self.frozen_until_us > hub.now_us:
+            self._thaw()
+
+    def _thaw(self) -> None:
+        while self.frozen_until_us > self._hub.now_us:
+            self._hub.at(self.frozen_until_us, self._fibres[getcurrent()])
+            self._hub._main.switch()
 
     def freeze(self, us: int) -> None:
         """Stop as by SIGSTOP: nothing runs until then."""
@@ -112,22 +136,16 @@ class Process:
         self._idle.clear()
         self._jobs.clear()
 
-    def _resume(self, fibre: greenlet) -> None:
-        if self.is_dead:
-            return
-        if self.frozen_until_us > self._hub.now_us:
-            self._hub.at(self.frozen_until_us, lambda: self._resume(fibre))
-            return
-        fibre.switch()
-
     def _work(self) -> None:
         """Do one job after the other; making a fibre takes longer than most of them."""
         fibre = getcurrent()
         try:
-            while True:
+            self._thaw()
+            # There is none when the process was killed before the fibre began.
+            while self._jobs:
                 self._jobs.popleft()()
                 self._idle.append(fibre)
-                self._hub._main.switch()
+                self.wait()
         except Killed:
             return
         except BaseException as fault:  # noqa: BLE001 -- the run must end with it
@@ -147,7 +165,7 @@ class Flag:
         self._is_set = True
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
-            self._process._hub.after(0, lambda: self._process._resume(waiter))
+            self._process._hub.after(0, waiter.switch)
 
     def clear(self) -> None:
         self._is_set = False
@@ -161,9 +179,9 @@ class Flag:
         if timeout_us is not None:
             hub.after(timeout_us, lambda: self._time_out(waiter, token))
         token = self._token = object()
-        hub.wait()
+        self._process.wait()
 
     def _time_out(self, waiter: greenlet, token: object) -> None:
         if self._waiter is waiter and self._token is token:
             self._waiter = None
-            self._process._resume(waiter)
+            waiter.switch()

@@ -11,7 +11,6 @@ from . import play, shop
 from .core import play as core_play
 from .core import shop as core_shop
 from .hub import Hub
-from .memory import in_memory
 from .weather import Diary
 
 
@@ -79,6 +78,6 @@ CORE = Kind(
     "use cases over a store in memory and a switch without words",
     core_shop.CoreShop,
     core_play.CoreRun,
-    in_memory,
+    core_play.at_work,
 )
 KINDS = {kind.name: kind for kind in (CORE, WHOLE)}

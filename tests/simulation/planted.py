@@ -13,11 +13,13 @@ from fsbilling.calls import event as on
 from fsbilling.calls import session as life
 from fsbilling.calls import settlement
 from fsbilling.clock import US_PER_S as S
+from fsbilling.daemon import duty
 from fsbilling.errors import StoreError, SwitchError
 from fsbilling.ledger.entry import EntryKind, call_ref
 from fsbilling.rating.price import price
 
-from .memory import entries
+from .core import play as core_play
+from .memory import accounts, entries
 from .memory import holds as held
 from .rules import RuleBrokenError
 
@@ -147,7 +149,7 @@ def bands_and_levels_are_forgotten_at_the_end(plant: Plant) -> None:
 
 
 def the_first_account_pays(plant: Plant) -> None:
-    plant.setattr(payer, "_line_owner", lambda _conn, _attempt: "acc00")
+    plant.setattr(payer, "_lock_line_owner", lambda conn, _attempt: accounts.lock(conn, "acc00"))
 
 
 def the_month_is_not_counted(plant: Plant) -> None:
@@ -175,11 +177,34 @@ def a_settlement_without_an_answer_is_forgotten(plant: Plant) -> None:
     plant.setattr(settler, "settle", settle_once)
 
 
-BUGS: dict[Callable[[Plant], None], int] = {
+def a_sign_of_life_counts_for_too_long(plant: Plant) -> None:
+    plant.setattr(core_play, "STANDBY_SHARE", 1.0)
+    plant.setattr(duty, "VALID_S", 30.0)
+
+
+def a_daemon_off_duty_tells_the_switch(plant: Plant) -> None:
+    plant.setattr(core_play, "STANDBY_SHARE", 1.0)
+    plant.setattr(duty.Duty, "may_work", lambda _self: True)
+
+
+def a_daemon_renews_what_another_has_renewed(plant: Plant) -> None:
+    plant.setattr(core_play, "STANDBY_SHARE", 1.0)
+    real = held.renew
+
+    def renew(conn, switch, uuid, *, timer_seq, **renewal):
+        hold = held.find(conn, switch, uuid)
+        passed = max(timer_seq, hold.timer_seq if hold else 0)
+        return real(conn, switch, uuid, timer_seq=passed, **renewal)
+
+    plant.setattr(held, "renew", renew)
+
+
+BUGS: dict[Callable[[Plant], None], int | str] = {
     more_is_charged_than_was_held: 1,
     the_hold_is_not_given_back: 1,
     the_hold_is_skipped: 2,
     the_timer_is_moved_before_the_commit: 2,
+    a_daemon_renews_what_another_has_renewed: 2,
     a_renewal_without_an_answer_counts: 2,
     the_old_timer_goes_before_the_new_one_stands: 3,
     a_call_is_settled_twice: 4,
@@ -191,5 +216,8 @@ BUGS: dict[Callable[[Plant], None], int] = {
     the_first_account_pays: 7,
     bands_and_levels_are_forgotten_at_the_end: 8,
     the_month_is_not_counted: 9,
+    a_sign_of_life_counts_for_too_long: "never both",
+    a_daemon_off_duty_tells_the_switch: "never both",
 }
-"""The bugs, each with the rule of DESIGN section 4 that it breaks."""
+"""The bugs, each with the rule of DESIGN section 4 that it breaks; of two daemons that serve a
+switch, never both work (docs/adr/0011)."""

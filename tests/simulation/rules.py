@@ -30,9 +30,9 @@ FOUND_US = 45 * S
 
 
 class RuleBrokenError(Exception):
-    """A rule of DESIGN section 4 does not hold."""
+    """A rule of DESIGN section 4 does not hold, or one that has only a name."""
 
-    def __init__(self, rule: int, what: str) -> None:
+    def __init__(self, rule: int | str, what: str) -> None:
         super().__init__(f"rule {rule}: {what}")
 
 

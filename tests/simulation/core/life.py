@@ -28,8 +28,11 @@ from fsbilling.switch.witness import Witness
 from ..doors import Fate, SqlDoor
 from ..hub import Flag
 from ..life import CONFIG, PACE, trusting_nobody
+from ..memory import holds
 from ..node import MachineClock
+from .lock import Standing
 from .node import CoreNode, channel_of
+from .post import CorePost
 from .switch import Leg
 
 
@@ -47,14 +50,24 @@ class CoreLife:
         machine_clock: MachineClock,
         steady_clock: MachineClock,
         witness: Witness | None,
+        standing: Standing | None,
+        on_duty: Callable[[], None],
     ) -> None:
         self.process = fate.process
         self._fate = fate
         self._clock = steady_clock
         self._alarm_set = Flag(self.process)
         self._is_to_take_up = self._is_in_doubt = False
+        self._door, self._on_duty = door, on_duty
+        self.post = CorePost(
+            standing,
+            begin=self._catch_up,
+            on_open=self._look_round,
+            on_close=self._put_down,
+        )
         self.node = make_node(
             fate,
+            post=self.post,
             on_event=self._on_event,
             on_up=lambda: self.process.spawn(self._take_up),
             on_down=lambda: self.meter.lost(self.node.name),
@@ -107,6 +120,7 @@ class CoreLife:
             self._feel_pulse,
             self._write_refusals,
             self._watch_credit,
+            self.post.keep,
         ):
             self.process.spawn(job)
 
@@ -132,6 +146,20 @@ class CoreLife:
     def abandoned(self, leg: Leg) -> None:
         """Its caller did not take the answer."""
         self._reception.abandoned(channel_of(leg, 0))
+
+    def _catch_up(self) -> None:
+        """Work from the holds in SQL, which another daemon may have moved on."""
+        with self._door.read() as conn:
+            self.meter.catch_up(holds.live(conn, switch=self.node.name))
+
+    def _look_round(self) -> None:
+        self._on_duty()
+        if self.node.is_up:
+            self.process.spawn(self._take_up)
+
+    def _put_down(self) -> None:
+        self.node.drop()
+        self.meter.put_down()
 
     def _on_event(self, leg: Leg, event: Event, stamp_us: int) -> None:
         self.meter.observe(self.node.name, stamp_us)
@@ -190,8 +218,10 @@ class CoreLife:
     def _watch_credit(self) -> None:
         while True:
             self.process.sleep(int(real.WATCH_S * S))
-            with suppress(StoreError):
+            try:
                 self._watch.look()
+            except StoreError:
+                continue
 
     def _wake_calls(self) -> None:
         idle_us = round(real.IDLE_S * S)

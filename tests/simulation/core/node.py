@@ -13,6 +13,8 @@ from fsbilling.switch.channel import Channel
 from fsbilling.switch.node import TIMER_0, first_timer
 
 from ..doors import API_TIMEOUT_US, LATE_US, LATENCY_US, Fate
+from ..rules import RuleBrokenError
+from .post import CorePost
 from .switch import CoreSwitch, Leg
 
 Answer = TypeVar("Answer")
@@ -63,6 +65,7 @@ class CoreNode:
         switch: CoreSwitch,
         fate: Fate,
         *,
+        post: CorePost,
         check_timer: Callable[[CoreSwitch, str, int], None],
         on_event: Callable[[Leg, Event, int], None],
         on_up: Callable[[], None],
@@ -73,7 +76,7 @@ class CoreNode:
         self.name = switch.name
         self.is_up = False
         self.events_are_late = self.commands_are_late = False
-        self._switch, self._fate = switch, fate
+        self._switch, self._fate, self._post = switch, fate, post
         self._check_timer = check_timer
         self._on_event, self._on_up, self._on_down = on_event, on_up, on_down
         self._shuffle, self._double = shuffle, double
@@ -81,7 +84,7 @@ class CoreNode:
         self._last_arrival_us = 0
 
     def connect(self) -> None:
-        if not self.is_up:
+        if not self.is_up and self._post.is_linked:
             self.is_up = True
             self._connection += 1
             self._hand_over(self._on_up)
@@ -141,21 +144,22 @@ class CoreNode:
                     leg.granted_s = int(variables[TIMER_0].split()[1])
             return leg is not None
 
-        return self._ask("mark", write)
+        return self._command("mark", write)
 
     def add_timer(self, call_uuid: str, seq: int, at_us: int, late_us: int = 0) -> None:
-        self._check_timer(self._switch, call_uuid, at_us)
-        self._ask("add_timer", lambda: self._switch.add_timer(call_uuid, seq, at_us, late_us))
+        if not self._post.is_others:
+            self._check_timer(self._switch, call_uuid, at_us)
+        self._command("add_timer", lambda: self._switch.add_timer(call_uuid, seq, at_us, late_us))
 
     def replace_timer(self, call_uuid: str, seq: int, at_us: int) -> None:
         def replace() -> None:
             if self._switch.hub.now_us // S < at_us // S:
                 self._switch.remove_timer(call_uuid, seq)
 
-        self._ask("replace_timer", replace)
+        self._command("replace_timer", replace)
 
     def remove_timer(self, call_uuid: str, seq: int) -> None:
-        self._ask("remove_timer", lambda: self._switch.remove_timer(call_uuid, seq))
+        self._command("remove_timer", lambda: self._switch.remove_timer(call_uuid, seq))
 
     def kill(self, uuid: str, cause: str) -> bool:
         def hang_up() -> bool:
@@ -164,19 +168,27 @@ class CoreNode:
                 self._switch.end(leg, cause, "")
             return leg is not None
 
-        return self._ask("kill", hang_up)
+        return self._command("kill", hang_up)
 
     def warn(self, uuid: str, sound: str, leg: str) -> bool:
-        return self._ask("warn", lambda: uuid in self._switch.live)
+        return self._command("warn", lambda: uuid in self._switch.live)
 
-    def _ask(self, what: str, act: Callable[[], Answer]) -> Answer:
+    def _command(self, what: str, act: Callable[[], Answer]) -> Answer:
+        """Tell the switch something: on duty only, and never while another daemon is."""
+        return self._ask(what, act, is_command=True)
+
+    def _ask(self, what: str, act: Callable[[], Answer], *, is_command: bool = False) -> Answer:
         fate, connection = self._fate, self._connection
         latency_us = LATE_US if self.commands_are_late else LATENCY_US
         self._need(connection)
         fate.wait(latency_us, what)
+        if is_command and not self._post.may_command():
+            raise SwitchError("simulated: not on duty, another daemon may be")
         self._need(connection)
         if fate.strikes(fate.weather.api_unsent):
             self._time_out(f"unsent {what}")
+        if is_command and self._post.is_others:
+            raise RuleBrokenError("never both", f"{what} while another daemon is on duty")
         answer = act()
         if fate.diary.verbose:
             fate.diary.tell(self._switch.hub.now_us, f"{self.name} {what} -> {answer}")

@@ -1,4 +1,4 @@
-"""One switch with its daemon's core beside it: one life after the other."""
+"""One switch with its daemons beside it: one that works, and perhaps one that stands by."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fsbilling.clock import US_PER_S as S
 from fsbilling.errors import Refused
 from fsbilling.switch.channel import Channel
 
-from ..doors import LATENCY_US, Fate, SqlDoor
-from ..hub import Process
+from ..doors import LATENCY_US, Fate
 from ..life import HOOK_DEADLINE_US
-from ..node import MachineClock
 from ..rules import RuleBrokenError
 from .life import CoreLife
+from .lock import CoreLock
 from .node import CoreNode, channel_of
+from .seat import Seat
 from .switch import CoreSwitch, Leg
 
 if TYPE_CHECKING:
@@ -28,17 +28,32 @@ CLOCK_STEPS = (-30, -2, -1, 1, 2, 30)
 class CorePlace:
     """What `simulation.node.SimNode` is to a whole switch."""
 
-    def __init__(self, name: str, run: CoreRun, *, shuffle: float, double: float, seed: object):
+    def __init__(
+        self,
+        name: str,
+        run: CoreRun,
+        *,
+        shuffle: float,
+        double: float,
+        has_standby: bool,
+        seed: object,
+    ) -> None:
         self.name, self.hub = name, run.hub
         self._run, self._diary = run, run.diary
         self._shuffle, self._double = shuffle, double
         self._draw = random.Random(f"{name}/{seed}")
-        self.machine_clock = MachineClock(run.hub, run.weather.clock_offset_us)
         self.switch = CoreSwitch(name, run.hub, self._draw, ask=self._ask, tell=self._tell)
-        self.life: CoreLife | None = None
+        self.lock = CoreLock() if has_standby else None
+        names = (name, f"{name} standby") if has_standby else (name,)
+        self.seats = [Seat(each, self, run, self._draw) for each in names]
         self.is_calm = self.events_are_late = self.commands_are_late = False
-        self._waiting: dict[Leg, None] = {}
+        self._waiting: dict[Leg, CoreLife] = {}
         self._link_shut_until_us = 0
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether a link can be made."""
+        return self.hub.now_us >= self._link_shut_until_us
 
     def find(self, uuid: str) -> Channel | None:
         """A `Witness`: the record of a leg that was reported over."""
@@ -47,48 +62,26 @@ class CorePlace:
             return None
         return channel_of(leg, self.hub.now_us)
 
-    def start_life(self) -> None:
-        """Start a daemon; its link comes up a moment later."""
-        run, process = self._run, Process(self.hub, self.name)
-        fate = Fate(self._draw, run.weather, self._diary, process, restless=run.restless)
-        fate.is_calm = self.is_calm
-        fate.on_kill = lambda: self.kill_life(process, self._draw.randint(0, 20 * S))
-        self.fate = fate
-        self.life = CoreLife(
-            fate,
-            SqlDoor(run.db, fate, run.sql),
-            run.shop.book,
-            run.shop.regions,
-            make_node=self._make_node,
-            machine_clock=self.machine_clock,
-            steady_clock=MachineClock(self.hub, self.machine_clock.offset_us),
-            witness=self if run.weather.witnessed else None,
-        )
-        self._diary.tell(self.hub.now_us, f"{self.name} daemon started")
-        self._connect_later(self._draw.randint(0, S // 2))
+    def start(self) -> None:
+        """Start its daemons."""
+        for seat in self.seats:
+            seat.start_life()
 
-    def kill_life(self, process: Process | None, down_us: int) -> None:
-        """End the daemon as by kill -9, and start another one after a while."""
-        life = self.life
-        if life is None or (process is not None and life.process is not process):
-            return
-        now_us = self.hub.now_us
-        self._diary.trouble(now_us, now_us + down_us + S, f"{self.name} daemon down")
-        self.life = None
-        life.node.drop()
-        life.process.kill()
-        for leg in list(self._waiting):
-            self._give_up(leg)
-        self.hub.after(down_us, lambda: self.life or self.start_life())
+    def close(self) -> None:
+        """End them for good, without a word."""
+        for seat in self.seats:
+            if seat.life is not None:
+                seat.life.process.kill()
 
     def spell(self, kind: str, us: int) -> None:
         """Let something go wrong here for a while."""
         now_us = self.hub.now_us
+        seat = self.seats[0] if self.lock is None else self._draw.choice(self.seats)
         self._diary.trouble(now_us, now_us + us, f"{self.name} {kind}")
         if kind == "daemon_down":
-            self.kill_life(None, us)
-        elif kind == "freeze" and self.life is not None:
-            self.life.process.freeze(us)
+            seat.kill_life(None, us)
+        elif kind == "freeze":
+            seat.freeze(us)
         elif kind == "switch_restart":
             self.switch.restart()
             self._waiting.clear()
@@ -96,7 +89,7 @@ class CorePlace:
         elif kind == "link_down":
             self._shut_link(us)
         elif kind == "clock_step":
-            self.machine_clock.offset_us += self._draw.choice(CLOCK_STEPS) * S // 2
+            seat.machine_clock.offset_us += self._draw.choice(CLOCK_STEPS) * S // 2
         elif kind == "events_late":
             self._slow_down(events=True)
             self.hub.after(us, lambda: self._slow_down(events=False))
@@ -109,38 +102,33 @@ class CorePlace:
         self.is_calm = True
         self._slow_down(events=False, commands=False)
         self._link_shut_until_us = 0
-        if self.life is None:
-            self.start_life()
-        else:
-            self.fate.is_calm = True
-            self.life.process.frozen_until_us = 0
-            self._connect_later(0)
+        for seat in self.seats:
+            seat.calm_down()
+
+    def hang_up_on_callers_of(self, life: CoreLife) -> None:
+        """Its process is dead, and so are the sockets of those who wait in its hook."""
+        for leg, asked in list(self._waiting.items()):
+            if asked is life:
+                self._give_up(leg)
 
     def _slow_down(self, *, events: bool | None = None, commands: bool | None = None) -> None:
         if events is not None:
             self.events_are_late = events
         if commands is not None:
             self.commands_are_late = commands
-        if self.life is not None:
-            self._tell_how_late(self.life.node)
+        for seat in self.seats:
+            if seat.life is not None:
+                self._tell_how_late(seat.life.node)
 
     def _tell_how_late(self, node: CoreNode) -> None:
         node.events_are_late, node.commands_are_late = self.events_are_late, self.commands_are_late
 
     def _shut_link(self, us: int) -> None:
         self._link_shut_until_us = max(self._link_shut_until_us, self.hub.now_us + us)
-        if self.life is not None:
-            self.life.node.drop()
-        self._connect_later(us)
+        for seat in self.seats:
+            seat.lose_link(us)
 
-    def _connect_later(self, us: int) -> None:
-        def connect() -> None:
-            if self.life is not None and self.hub.now_us >= self._link_shut_until_us:
-                self.life.node.connect()
-
-        self.hub.after(us, connect)
-
-    def _make_node(self, fate: Fate, **handlers) -> CoreNode:
+    def make_node(self, fate: Fate, **handlers) -> CoreNode:
         node = CoreNode(
             self.switch,
             fate,
@@ -155,16 +143,18 @@ class CorePlace:
     def _tell(self, name: str, leg: Leg) -> None:
         if self._diary.verbose:
             self._diary.tell(self.hub.now_us, f"{self.name} {name} {leg.uuid[:8]} {leg.cause}")
-        if self.life is not None:
-            self.life.node.tell(name, leg)
+        for seat in self.seats:
+            if seat.life is not None:
+                seat.life.node.tell(name, leg)
 
     def _ask(self, leg: Leg) -> None:
-        """A caller stands in the hook."""
-        life, fate = self.life, self.fate
-        if life is None:
+        """A caller comes to the hook: the first of the switch's addresses where one is open."""
+        seat = next((each for each in self.seats if each.life and each.life.post.is_open), None)
+        if seat is None or seat.life is None:
             self.switch.end(leg, UNDECIDED, "")
             return
-        self._waiting[leg] = None
+        life, fate = seat.life, seat.fate
+        self._waiting[leg] = life
         life.process.spawn(lambda: self._converse(life, fate, leg))
         self.hub.after(HOOK_DEADLINE_US, lambda: self._give_up(leg))
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from fsbilling.clock import US_PER_S as S
 from fsbilling.errors import StoreError
 
 from ..doors import Fate, SqlDoor, SqlState
 from ..hub import Hub, Process
-from ..memory import accounts, entries
+from ..memory import accounts, entries, in_memory
 from ..memory.books import Transaction
 from ..weather import SPELL_US, SPELLS_PER_MIN, Diary, draw_weather
 from .audit import Audit
+from .lock import at_virtual_time
 from .place import CorePlace
 from .rules import CoreCheck, Quiet, check_books
 from .shop import ACCOUNTS, CoreShop, code_of, start_us
@@ -23,6 +26,10 @@ RUSH_US = 120 * S
 CALM_US = 100 * S
 """How long the daemons then have to put everything right."""
 CALLS = (200, 800)
+STANDBY_SHARE = 0.15
+"""In so many runs each switch has two daemons."""
+TAKEOVERS = {kind: SPELLS_PER_MIN[kind] for kind in ("freeze", "daemon_down", "sql_away")}
+"""What then always goes wrong, unless nothing does: that for which the second one is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,9 @@ class CoreRun:
         draw = self.draw = random.Random(f"core/{seed}")
         self.shop = shop
         self.weather = draw_weather(draw)
+        has_standby = random.Random(f"standby/{seed}").random() < STANDBY_SHARE
+        if has_standby and not self.weather.is_fair:
+            self.weather = replace(self.weather, **TAKEOVERS)
         self.diary = Diary(verbose)
         self.hub = Hub()
         self.start_us = start_us(draw)
@@ -57,6 +67,7 @@ class CoreRun:
                 self,
                 shuffle=0.1 * unruly,
                 double=0.1 * unruly,
+                has_standby=has_standby,
                 seed=seed,
             )
             for number in range(draw.choice((1, 1, 2)))
@@ -67,7 +78,7 @@ class CoreRun:
     def play(self) -> CorePlayed:
         draw, hub = self.draw, self.hub
         for place in self.places:
-            place.start_life()
+            place.start()
         calls = draw.randint(*CALLS)
         for _ in range(calls):
             place, plan = draw.choice(self.places), self.shop.draw_plan(draw)
@@ -83,8 +94,7 @@ class CoreRun:
     def close(self) -> None:
         """End what still waits: a parked fibre would keep everything of its run."""
         for place in self.places:
-            if place.life is not None:
-                place.life.process.kill()
+            place.close()
 
     def _check(self) -> None:
         check_books(self.db, self.audit, self.topups)
@@ -113,7 +123,7 @@ class CoreRun:
                 place.switch.end(leg, "NORMAL_CLEARING", "caller")
         if self.draw.random() < 0.5:
             for place in self.places:
-                place.kill_life(None, S)
+                place.seats[0].kill_life(None, S)
         self.hub.run_until(self.hub.now_us + CALM_US)
 
     def _plan_spells(self) -> None:
@@ -175,6 +185,13 @@ class CoreRun:
 
     def _suspend(self, conn: Transaction, code: str, number: int) -> None:
         accounts.set_suspended(conn, code, bool(number % 2))
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Let the use cases keep their books in memory, and daemons take turns at virtual time."""
+    with in_memory(), at_virtual_time():
+        yield
 
 
 def play(seed: int, shop: CoreShop, *, verbose: bool = False) -> CorePlayed:

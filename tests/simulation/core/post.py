@@ -1,0 +1,64 @@
+"""A simulated daemon's post: what `daemon.post` does, with a lock that the simulation grants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fsbilling.daemon.duty import Duty
+
+from .lock import Standing
+
+
+class CorePost:
+    """One life's: whether its hook is open and its link wanted, and whether it may command.
+
+    Without a lock (a daemon that is alone) both doors are open, and it may.
+    """
+
+    def __init__(
+        self,
+        standing: Standing | None,
+        *,
+        begin: Callable[[], None],
+        on_open: Callable[[], None],
+        on_close: Callable[[], None],
+    ) -> None:
+        self._standing = standing
+        self.is_open = self.is_linked = standing is None
+        self._begin_work, self._on_open, self._on_close = begin, on_open, on_close
+        self._duty: Duty | None = None
+        if standing is not None:
+            self._duty = Duty(
+                standing, begin=self._begin, pause=self._pause, hand_over=self._hand_over
+            )
+
+    def keep(self) -> None:
+        """Stay on duty, or wait for it; returns at once without a lock."""
+        if self._duty is not None:
+            self._duty.keep()
+
+    def may_command(self) -> bool:
+        """Whether the switch may be told anything now; may ask, and wait."""
+        return self._duty is None or self._duty.may_work()
+
+    @property
+    def is_others(self) -> bool:
+        """Whether another daemon has the lock."""
+        return self._standing is not None and self._standing.is_others
+
+    def leave(self) -> None:
+        """The process is dead: so is its connection."""
+        if self._standing is not None:
+            self._standing.release()
+
+    def _begin(self) -> None:
+        self._begin_work()
+        self.is_open = self.is_linked = True
+        self._on_open()
+
+    def _pause(self, is_awaited: bool) -> None:
+        self.is_open = self.is_open and not is_awaited
+
+    def _hand_over(self) -> None:
+        self.is_open = self.is_linked = False
+        self._on_close()

@@ -148,11 +148,26 @@ def test_a_suspension_reaches_a_call_that_lives(made, shell):
     assert (session.cut, session.bound) == (True, HungUpBy.OPERATOR)
 
 
+def link_to(switch, monkeypatch):
+    """Let the daemon's link reach this switch; what it is told."""
+    said = []
+
+    def api(_link, command, *_timeout_s):
+        said.append(command)
+        return switch.execute(command)
+
+    def stream(link, command, take, *_timeout_s):
+        take(api(link, command).encode())
+
+    monkeypatch.setattr(Link, "api", api)
+    monkeypatch.setattr(Link, "stream", stream)
+    return said
+
+
 def test_a_link_that_comes_up_ends_the_calls_of_a_core_that_is_gone(made, shell, monkeypatch):
+    link_to(SimSwitch(VirtualClock()), monkeypatch)
     daemon = made()
     asks(daemon)
-    switch = SimSwitch(VirtualClock())
-    monkeypatch.setattr(Link, "api", lambda _link, command, *_timeout_s: switch.execute(command))
     daemon._on_up("fs1")
     gevent.sleep(0.05)
     (record,) = shell.json("cdr", "list")
@@ -161,14 +176,8 @@ def test_a_link_that_comes_up_ends_the_calls_of_a_core_that_is_gone(made, shell,
 
 def test_off_duty_the_switch_is_asked_and_told_nothing(made, monkeypatch):
     """A daemon that does not know that it works may be beside one that does."""
-    said = []
     switch = SimSwitch(VirtualClock())
-
-    def api(_link, command, *_timeout_s):
-        said.append(command)
-        return switch.execute(command)
-
-    monkeypatch.setattr(Link, "api", api)
+    said = link_to(switch, monkeypatch)
     node = made()._nodes["fs1"]
     assert node.core_uuid() == switch.core_uuid
     assert node.live_uuids() == frozenset()
@@ -179,6 +188,7 @@ def test_off_duty_the_switch_is_asked_and_told_nothing(made, monkeypatch):
         lambda: node.reject("all", "CALL_REJECTED"),
         lambda: node.mark(UUID, {"fsbilling_call": UUID}),
         lambda: node.add_timer(UUID, 1, 1_795_281_711_064_551),
+        lambda: node.replace_timer(UUID, 1, 1_795_281_711_064_551),
         lambda: node.remove_timer(UUID, 0),
         lambda: node.warn(UUID, "tone_stream://%(200,100,950)", "aleg"),
     ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -14,8 +13,7 @@ BREATH_CALLS = 100
 
 def unhurried(calls: Iterable[T], breathe: Callable[[], object]) -> Iterator[T]:
     """Give each, and call `breathe` after every `BREATH_CALLS` of them."""
-    rest = iter(calls)
-    while go := list(islice(rest, BREATH_CALLS)):
-        yield from go
-        if len(go) == BREATH_CALLS:
+    for count, each in enumerate(calls, start=1):
+        yield each
+        if count % BREATH_CALLS == 0:
             breathe()

@@ -50,7 +50,9 @@ class CompiledForSqlite:
         self._fixed = _fixed(compiled)
         columns = compiled._result_columns  # noqa: SLF001 - SQLAlchemy has no public way to them
         self._make = _row_of(columns)
-        self._flags = [index for index, each in enumerate(columns) if _is_a(each.type, Boolean)]
+        self._flags = [
+            index for index, each in enumerate(columns) if isinstance(each.type, Boolean)
+        ]
 
     def rows(self, driver: Any, values: Values) -> list[Any]:  # noqa: ANN401
         """Every row, its columns by name and in order."""
@@ -168,14 +170,10 @@ def _encode(value: object) -> bytes | None:
 
 
 def _decoder(column: TypeEngine[Any]) -> Callable[[bytes], Any]:
-    if _is_a(column, Integer):
+    if isinstance(column, Integer):
         return int
-    if _is_a(column, Boolean):
+    if isinstance(column, Boolean):
         return b"t".__eq__
-    if _is_a(column, Text):
+    if isinstance(column, Text):
         return bytes.decode
     raise TypeError(f"no statement reads a {column!r}")
-
-
-def _is_a(column: TypeEngine[Any], kind: type[TypeEngine[Any]]) -> bool:
-    return isinstance(column, kind)

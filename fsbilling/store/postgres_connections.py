@@ -113,6 +113,8 @@ def _engine(url: URL, timeout_ms: int) -> Engine:
     timeout_s = max(2, timeout_ms // 1000)
     defaults = {
         "application_name": "fsbilling",
+        # Whatever the database keeps its text in.
+        "client_encoding": "utf8",
         "connect_timeout": str(timeout_s),
         "tcp_user_timeout": str(2 * timeout_ms),
         "options": options,

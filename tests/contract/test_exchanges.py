@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select, text, update
 from store_samples import YUAN, a_hold, an_account
 
 from fsbilling.errors import StoreDeclined, StoreError
-from fsbilling.store import accounts, holds
+from fsbilling.store import accounts, directory, holds, migrations
 from fsbilling.store.engine import Database
 from fsbilling.store.pipelined_connection import MAX_WAITING, PipelinedConnection
 from fsbilling.store.prepared import Prepared, together
@@ -116,6 +116,22 @@ def test_more_than_may_wait_is_sent_before_the_end(postgres_url, exchanges):
         assert len(exchanges) == 1
     assert held(database) == MAX_WAITING + 1
     database.close()
+
+
+def test_text_is_kept_whatever_the_database_s_own_encoding_is(postgres):
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as conn:
+        conn.execute("CREATE DATABASE gb ENCODING 'EUC_CN' LOCALE 'C' TEMPLATE template0")
+    migrations.upgrade(postgres.url("gb"))
+    database = Database.open(postgres.url("gb"))
+    with database.write() as conn:
+        an_account(conn, balance_micros=YUAN)
+        assert directory.add_number(conn, "4001234567", "acme", "深圳") is None
+    with database.write() as conn:
+        _, target = directory.lock_owner(conn, "4001234567")
+        stored = conn.execute(text("SELECT octet_length(target) FROM number")).scalar_one()
+    assert (target, stored) == ("深圳", 4)
+    database.close()
+    postgres.drop("gb")
 
 
 def test_a_hold_takes_two_exchanges_begin_and_commit_included(postgres_url, exchanges):

@@ -19,33 +19,23 @@ from types import ModuleType
 import fsbilling.billing
 from fsbilling import store
 
-from . import (
-    accounts,
-    cdr_keys,
-    cdrs,
-    directory,
-    entries,
-    holds,
-    settling,
-    spending,
-    tariffs,
-    usages,
+NAMES = (
+    "accounts",
+    "cdr_keys",
+    "cdrs",
+    "directory",
+    "entries",
+    "holds",
+    "settling",
+    "spending",
+    "tariffs",
+    "usages",
 )
-
 TWINS: dict[ModuleType, ModuleType] = {
-    importlib.import_module(f"{store.__name__}.{twin.__name__.rpartition('.')[2]}"): twin
-    for twin in (
-        accounts,
-        cdr_keys,
-        cdrs,
-        directory,
-        entries,
-        holds,
-        settling,
-        spending,
-        tariffs,
-        usages,
+    importlib.import_module(f"{store.__name__}.{name}"): importlib.import_module(
+        f"{__name__}.{name}"
     )
+    for name in NAMES
 }
 
 

@@ -12,6 +12,7 @@ from postgres import Postgres
 HERE = Path(__file__).parent
 # The daemon, the telephones and the real switch are those of the live tests.
 sys.path.insert(0, str(HERE.parent / "live"))
+sys.path.insert(0, str(HERE.parent / "contract"))
 
 from billing import Billing  # noqa: E402
 from lab import Lab  # noqa: E402

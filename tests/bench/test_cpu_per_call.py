@@ -13,6 +13,7 @@ from patience import wait_for
 from phones import PBX_HOST, Dial
 from plain_sql import call_ms
 from settled import wait_until_settled
+from store_sql import store_call_ms
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(300)]
 
@@ -43,6 +44,7 @@ def test_authorise_answer_and_settle(switch, serve, disk_postgres, disk_url):
     show("CPU per call, daemon, median round", costs[middle], "ms", target=TARGET)
     show("  best round", costs[0], "ms")
     show("  PostgreSQL's processes beside it, median", backends[middle], "ms")
+    show("  the daemon's own SQL, and nothing else of it", store_call_ms(disk_url, CALLS), "ms")
     show("  the least SQL by psycopg alone, no gevent", call_ms(disk_url, CALLS), "ms")
 
 

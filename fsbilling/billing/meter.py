@@ -193,8 +193,7 @@ class Meter:
         """Forget every call but those that are being settled: another daemon has them."""
         for key, session in list(self._sessions.items()):
             if session.phase is not Phase.SETTLING:
-                del self._sessions[key]
-                self.alarms.cancel(key)
+                self._forget(key)
 
     def _take_up(self, key: CallKey, answered_us: int, leg_uuid: str) -> None:
         self._unseen_us.pop(key, None)
@@ -262,9 +261,7 @@ class Meter:
             case do.Settle(ending=ending):
                 return self._settle(session, ending)
             case do.Forget():
-                self._sessions.pop(session.call.key, None)
-                self._unseen_us.pop(session.call.key, None)
-                self.alarms.cancel(session.call.key)
+                self._forget(session.call.key)
             case do.RecordAnswer(answered_us=answered_us):
                 self._record_answer(session, answered_us)
             case do.Follow(leg_uuid=leg_uuid):
@@ -277,6 +274,11 @@ class Meter:
             case _:
                 return self._tell(session, command)
         return None
+
+    def _forget(self, key: CallKey) -> None:
+        self._sessions.pop(key, None)
+        self._unseen_us.pop(key, None)
+        self.alarms.cancel(key)
 
     def _tell(self, session: Session, command: do.Command) -> on.Event | None:
         switch = session.call.switch

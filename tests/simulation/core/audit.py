@@ -21,6 +21,8 @@ class Audit:
         self.switches: dict[str, CoreSwitch] = {}
         self.holds: dict[CallKey, Hold] = {}
         """The last hold of each call that ever had one."""
+        self._ended_with_s: dict[CallKey, int] = {}
+        """What a call was granted when it ended, where a renewal under way was too late for it."""
         self._held_micros: dict[int, int] = defaultdict(int)
         self._held_s: dict[tuple[int, str, str], int] = defaultdict(int)
 
@@ -52,6 +54,10 @@ class Audit:
         hold = self.holds.get(key)
         return hold.granted_s if hold else 0
 
+    def talked_on_s(self, key: CallKey) -> int:
+        """The seconds that were paid for when the call ended."""
+        return self._ended_with_s.get(key) or self.granted_s(key)
+
     def check_timer(self, switch: CoreSwitch, uuid: str, at_us: int) -> None:
         """A timer is never later than the paid seconds (rounded up to a millisecond)."""
         key, leg = (switch.name, uuid), switch.legs.get(uuid)
@@ -68,7 +74,7 @@ class Audit:
         if not leg.answered_us:
             if leg.granted_s > hold.granted_s and not leg.ended_us:
                 raise RuleBrokenError(2, f"{key}: the switch will grant {leg.granted_s} s: {hold}")
-        elif any(not each.ended_us for each in switch.calls[key[1]]):
+        elif self._alive(key):
             paid_until_us = leg.answered_us + hold.granted_s * S
             if switch.ends_us(key[1]) > paid_until_us + 1_000:
                 raise RuleBrokenError(2, f"{key}: shrunk before its timer is: {hold}")
@@ -89,6 +95,8 @@ class Audit:
         self.holds[key] = now
         if before is not None and now.granted_s < before.granted_s:
             self._check_shrunk(key, now)
+        elif before is not None and now.granted_s > before.granted_s and not self._alive(key):
+            self._ended_with_s.setdefault(key, before.granted_s)
         # The switch knows of the answer even when nobody could note it.
         began_us = self.switches[key[0]].legs[key[1]].answered_us or now.authorised_us
         due = price(now.terms, began_us, now.granted_s * S, now.included_s)
@@ -105,9 +113,13 @@ class Audit:
             raise RuleBrokenError(
                 1, f"{key}: charged {cdr.charge_micros}, {hold.amount_micros} held"
             )
-        alive = [leg.uuid for leg in self.switches[key[0]].calls[key[1]] if not leg.ended_us]
+        alive = self._alive(key)
         if alive:
             raise RuleBrokenError(5, f"{key}: settled, and legs {alive} live")
+
+    def _alive(self, key: CallKey) -> list[str]:
+        """The legs of a call that the switch has not ended."""
+        return [leg.uuid for leg in self.switches[key[0]].calls[key[1]] if not leg.ended_us]
 
 
 def _micros(hold: Hold | None) -> int:

@@ -108,6 +108,7 @@ class CoreRun:
                     legs[0],
                     cdr,
                     hold,
+                    granted_s=self.audit.talked_on_s(key),
                     quiet=quiet,
                     has_witness=self.weather.witnessed,
                 ).check()

@@ -99,11 +99,13 @@ class CoreCheck:
         cdr: Cdr | None,
         hold: Hold | None,
         *,
+        granted_s: int,
         quiet: Quiet,
         has_witness: bool,
     ) -> None:
         self._switch, self._leg, self._hold = switch, leg, hold
         self._cdr = cdr
+        self._granted_s = granted_s
         self._has_witness = has_witness
         self._end_us = max(each.ended_us for each in switch.calls[leg.uuid])
         self._is_quiet = quiet.was(leg.created_us - 70 * S, self._end_us + 5 * S)
@@ -115,15 +117,15 @@ class CoreCheck:
                 raise self._broken(2, "it talked, and nothing was held for it")
             return
         if leg.answered_us:
-            late_us = self._end_us - leg.answered_us - hold.granted_s * S - LATEST_END_US
+            late_us = self._end_us - leg.answered_us - self._granted_s * S - LATEST_END_US
             if late_us > 0:
-                raise self._broken(3, f"it lived {late_us} us too long ({hold.granted_s} s)")
+                raise self._broken(3, f"it lived {late_us} us too long ({self._granted_s} s)")
         if cdr.account != leg.plan.owner:
             raise self._broken(7, f"{leg.plan.owner} was to pay")
         self._check_times(cdr)
         self._check_price(cdr, hold)
         if self._is_quiet:
-            self._check_quiet(cdr, hold.granted_s)
+            self._check_quiet(cdr)
 
     def _broken(self, rule: int, what: str) -> RuleBrokenError:
         return RuleBrokenError(rule, f"{self._switch.name} {self._leg.uuid}: {what}\n{self._cdr}")
@@ -158,14 +160,16 @@ class CoreCheck:
         if (cdr.billed_s, cdr.included_s) != (due.billed_s, due.included_s):
             raise self._broken(8, f"{due.billed_s} s are billed, {due.included_s} s included")
 
-    def _check_quiet(self, cdr: Cdr, granted_s: int) -> None:
+    def _check_quiet(self, cdr: Cdr) -> None:
         """Nothing was wrong: everything is exact, and nobody is ended before his time."""
         duration_us = self._end_us - self._leg.answered_us if self._leg.answered_us else 0
         if cdr.duration_us != duration_us:
             raise self._broken(6, f"{duration_us} us were talked, nothing was wrong")
         if cdr.waived_micros:
             raise self._broken(1, "seconds were given away, nothing was wrong")
-        early_us = CUT_LEAD_US if granted_s >= FIRST_S else S
+        early_us = CUT_LEAD_US if self._granted_s >= FIRST_S else S
         is_cut = self._leg.cause == ALLOTTED_TIMEOUT
-        if is_cut and duration_us < granted_s * S - early_us:
-            raise self._broken(5, f"ended before the {granted_s} s were over, nothing was wrong")
+        if is_cut and duration_us < self._granted_s * S - early_us:
+            raise self._broken(
+                5, f"ended before the {self._granted_s} s were over, nothing was wrong"
+            )

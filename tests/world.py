@@ -66,7 +66,7 @@ class Daemon:
             clock=world.clock,
             pace=PACE,
             first_slice_s=15,
-            gate=lambda: self.settler.objection(self.meter.live_calls),
+            gate=lambda: self.settler.objection(len(self.meter.calls)),
             regions=REGION_TABLE,
         )
         self.meter = Meter(
@@ -87,8 +87,8 @@ class Daemon:
             clock=world.clock,
             call_of=authoriser.call_of,
             session_of=lambda hold: session_of(hold, PACE),
-            standing=self.meter.session,
-            gate=lambda: self.settler.objection(self.meter.live_calls),
+            standing=self.meter.calls.get,
+            gate=lambda: self.settler.objection(len(self.meter.calls)),
         )
         self.outage.read_trust()
         self.reception = Reception(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -13,7 +14,12 @@ BREATH_CALLS = 100
 
 def unhurried(calls: Iterable[T], breathe: Callable[[], object]) -> Iterator[T]:
     """Give each, and call `breathe` after every `BREATH_CALLS` of them."""
-    for count, each in enumerate(calls, start=1):
-        yield each
-        if count % BREATH_CALLS == 0:
+    return chain.from_iterable(_breaths(calls, breathe))
+
+
+def _breaths(calls: Iterable[T], breathe: Callable[[], object]) -> Iterator[tuple[T, ...]]:
+    rest = iter(calls)
+    while some := tuple(islice(rest, BREATH_CALLS)):
+        yield some
+        if len(some) == BREATH_CALLS:
             breathe()

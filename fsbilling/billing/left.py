@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection
 
@@ -25,14 +25,12 @@ class Left:
         self._used_micros = used_micros
 
     @classmethod
-    def of(cls, conn: Connection, looks: Iterable[tuple[Session, Standing]]) -> Left:
+    def of(cls, conn: Connection, looks: Collection[tuple[Session, Standing]]) -> Left:
         """Ask SQL for all that these calls may use; for nothing when there are none."""
-        months: set[str] = set()
-        account_ids: set[int] = set()
+        months = {session.call.month for session, _ in looks}
+        account_ids = {standing.account_id for _, standing in looks}
         capped: dict[int, set[str]] = {}
         for session, standing in looks:
-            months.add(session.call.month)
-            account_ids.add(standing.account_id)
             if standing.limits.is_capped:
                 of = periods(standing.limits, session.call.created_us)
                 capped.setdefault(standing.account_id, set()).update((of.day, of.month))

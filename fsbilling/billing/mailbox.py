@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable
 
-from fsbilling.errors import FsbillingError
-
 MAX_WAITING = 1_000
-"""A call gets a handful of events in its life; a thousand waiting means a fault."""
+"""A call gets a handful of events in its life; a thousand waiting means that one is stuck."""
 
 Job = Callable[[], None]
-
-
-class MailboxFull(FsbillingError):  # noqa: N818 -- says what happened
-    """One call has more events waiting than a call can have."""
 
 
 class Mailboxes:
@@ -29,16 +23,17 @@ class Mailboxes:
         self._spawn = spawn
         self._waiting: dict[Hashable, deque[Job]] = {}
 
-    def post(self, key: Hashable, job: Job) -> None:
-        """Run `job` after every earlier job of `key`."""
+    def post(self, key: Hashable, job: Job) -> bool:
+        """Run `job` after every earlier job of `key`; False when too many wait to take it."""
         waiting = self._waiting.get(key)
-        if waiting is not None:
-            if len(waiting) >= MAX_WAITING:
-                raise MailboxFull(f"{key}: {MAX_WAITING} events wait for this call")
+        if waiting is None:
+            self._waiting[key] = deque([job])
+            self._spawn(lambda: self._drain(key))
+            return True
+        if len(waiting) < MAX_WAITING:
             waiting.append(job)
-            return
-        self._waiting[key] = deque([job])
-        self._spawn(lambda: self._drain(key))
+            return True
+        return False
 
     def has_job(self, key: Hashable) -> bool:
         """Tell whether something happens to this call, or waits to."""

@@ -16,7 +16,8 @@ import structlog
 from fsbilling.billing.alarms import Alarms
 from fsbilling.billing.follow import follow
 from fsbilling.billing.giveback import give_back
-from fsbilling.billing.mailbox import Job, Mailboxes
+from fsbilling.billing.live_calls import LiveCalls
+from fsbilling.billing.mailbox import MAX_WAITING, Job, Mailboxes
 from fsbilling.billing.renewal import renew
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.settler import Settler
@@ -63,7 +64,7 @@ class Meter:
         self._pace = pace
         self._slice_s = slice_s
         self._warning = warning
-        self._sessions: dict[CallKey, Session] = {}
+        self.calls = LiveCalls()
         self._skews = {switch: Skew() for switch in nodes}
         self._heard_us = dict.fromkeys(nodes, 0)
         self._unseen_us: dict[CallKey, int] = {}
@@ -77,41 +78,14 @@ class Meter:
         self._slice_s = slice_s
         self._warning = warning
 
-    @property
-    def live_calls(self) -> int:
-        """How many calls have a session."""
-        return len(self._sessions)
-
-    def knows(self, key: CallKey) -> bool:
-        """Tell whether this call has a session."""
-        return key in self._sessions
-
-    def knows_leg(self, switch: str, leg_uuid: str) -> bool:
-        """Tell whether this channel pays for a call, or is the leg that is followed."""
-        return (switch, leg_uuid) in self._sessions or any(
-            session.leg_uuid == leg_uuid for session in self._sessions.values()
-        )
-
-    def bills_leg(self, key: CallKey, leg_uuid: str) -> bool:
-        """Tell whether a call's time runs from this leg's answer."""
-        session = self._sessions.get(key)
-        return leg_uuid == (session.leg_uuid if session else key[1])
-
-    def sessions(self) -> list[Session]:
-        """Give every call's session as it is now."""
-        return list(self._sessions.values())
-
     def is_busy(self, key: CallKey) -> bool:
         """Tell whether something is happening to this call just now."""
         return self._mailboxes.has_job(key)
 
-    def session(self, key: CallKey) -> Session | None:
-        """Give a call's session as it is now."""
-        return self._sessions.get(key)
-
     def adopt(self, session: Session) -> None:
         """Take charge of a call that was just authorised."""
-        self._sessions.setdefault(session.call.key, session)
+        if session.call.key not in self.calls:
+            self.calls.put(session)
 
     def begin(self, session: Session) -> None:
         """Take charge of a call that talks already, as its hold says.
@@ -123,16 +97,21 @@ class Meter:
 
     def post(self, key: CallKey, event: on.Event) -> None:
         """Let something happen to a call, after all that happened to it before."""
-        session = self._sessions.get(key)
+        session = self.calls.get(key)
         if isinstance(event, on.HungUp) and session and session.leg_uuid == event.leg_uuid:
             # What waits behind a question without an answer is heard already: no sign of life
             # after it is this call's.
             self._unseen_us[key] = min(self._unseen_us.get(key, event.ended_us), event.ended_us)
-        self._mailboxes.post(key, lambda: self._handle(key, event))
+        self.run(key, lambda: self._handle(key, event))
 
     def run(self, key: CallKey, job: Job) -> None:
-        """Do something for a call before anything that happens to it after now."""
-        self._mailboxes.post(key, job)
+        """Do something for a call before anything that happens to it after now.
+
+        A call that is stuck behind too much already is left to the next sweep, which asks the
+        switch what became of it.
+        """
+        if not self._mailboxes.post(key, job):
+            log.error("call stuck", call_uuid=key[1], waiting=MAX_WAITING)
 
     def wake_due(self, now_us: int) -> None:
         """Wake each call whose alarm is due."""
@@ -160,9 +139,8 @@ class Meter:
     def lost(self, switch: str) -> None:
         """Take note that the link is down: its calls may end unseen until they are taken up."""
         seen_us = self._heard_us[switch]
-        for key in self._sessions:
-            if key[0] == switch:
-                self._unseen_us.setdefault(key, seen_us)
+        for session in self.calls.on(switch):
+            self._unseen_us.setdefault(session.call.key, seen_us)
 
     def now_us(self, switch: str) -> int:
         """Give the present moment by the switch's clock."""
@@ -170,7 +148,7 @@ class Meter:
 
     def take_up(self, key: CallKey, *, answered_us: int, leg_uuid: str) -> None:
         """Go on with a call that the switch says lives, after a restart or a lost link."""
-        self._mailboxes.post(key, lambda: self._take_up(key, answered_us, leg_uuid))
+        self.run(key, lambda: self._take_up(key, answered_us, leg_uuid))
 
     def catch_up(self, held: Iterable[Hold]) -> None:
         """Take over from the holds what another daemon has done for our calls meanwhile.
@@ -180,24 +158,24 @@ class Meter:
         """
         for hold in held:
             key = hold.call.key
-            session = self._sessions.get(key)
+            session = self.calls.get(key)
             if session is None:
                 continue
             if key in self._settler.risk:
                 # What was granted while SQL was out stands in the journal, and is more.
                 continue
             if hold.timer_seq > session.timer_seq or hold.granted_s < session.granted_s:
-                self._sessions[key] = session_of(hold, self._pace)
+                self.calls.put(session_of(hold, self._pace))
 
     def put_down(self) -> None:
         """Forget every call but those that are being settled: another daemon has them."""
-        for key, session in list(self._sessions.items()):
+        for session in self.calls.all():
             if session.phase is not Phase.SETTLING:
-                self._forget(key)
+                self._forget(session.call.key)
 
     def _take_up(self, key: CallKey, answered_us: int, leg_uuid: str) -> None:
         self._unseen_us.pop(key, None)
-        session = self._sessions.get(key) or self._load(key)
+        session = self.calls.get(key) or self._load(key)
         if session is None:
             return
         now_us = self.now_us(key[0])
@@ -213,7 +191,7 @@ class Meter:
             self._carry_out(*resume(session, now_us))
 
     def _handle(self, key: CallKey, event: on.Event) -> None:
-        session = self._sessions.get(key)
+        session = self.calls.get(key)
         if session is None and isinstance(event, on.Answered | on.HungUp):
             session = self._load(key)
         if session is not None:
@@ -236,16 +214,16 @@ class Meter:
     def _carry_out(self, session: Session, commands: list[do.Command]) -> None:
         """Do what the session asked, and feed what comes of it back, until it asks nothing."""
         key = session.call.key
-        self._sessions[key] = session
+        self.calls.put(session)
         pending = deque(commands)
         while pending:
             outcome = self._do(session, pending.popleft())
-            if key not in self._sessions:
+            if key not in self.calls:
                 # Put down meanwhile: another daemon has it, or else a sweep finds it again.
                 return
             if outcome is not None:
                 session, more = step(session, outcome)
-                self._sessions[key] = session
+                self.calls.put(session)
                 pending.extend(more)
 
     def _do(self, session: Session, command: do.Command) -> on.Event | None:
@@ -276,7 +254,7 @@ class Meter:
         return None
 
     def _forget(self, key: CallKey) -> None:
-        self._sessions.pop(key, None)
+        self.calls.forget(key)
         self._unseen_us.pop(key, None)
         self.alarms.cancel(key)
 

@@ -132,7 +132,7 @@ class Reception:
         """
         switch = self._node_of_core(channel.core_uuid)
         uuid = channel.variable("fsbilling_leg") or channel.uuid
-        if switch is None or not self._meter.knows((switch, uuid)):
+        if switch is None or (switch, uuid) not in self._meter.calls:
             return
         try:
             alive = self._nodes[switch].dump(channel.uuid)
@@ -166,7 +166,7 @@ class Reception:
         match event.name:
             case "CHANNEL_CREATE":
                 self.on_unheld(switch, channel)
-            case "CHANNEL_ANSWER" if self._meter.bills_leg(key, channel.uuid):
+            case "CHANNEL_ANSWER" if self._meter.calls.bills_leg(key, channel.uuid):
                 self._meter.post(key, Answered(channel.answered_us or event.at_us))
             case "CHANNEL_HANGUP_COMPLETE":
                 ending = read_ending(channel, source=EndSource.EVENT, at_us=event.at_us)
@@ -201,7 +201,7 @@ class Reception:
         sender = channel.variable("sip_h_X-FS-Refer-From")
         if event.name != "CHANNEL_CREATE" or channel.direction != "outbound":
             return
-        if not self._meter.knows_leg(switch, sender):
+        if not self._meter.calls.has_leg(switch, sender):
             return
         log.warning("stray transfer refused", call_uuid=channel.uuid, sender=sender)
         try:
@@ -211,11 +211,11 @@ class Reception:
 
     def _is_originated(self, key: CallKey, channel: Channel) -> bool:
         """Tell a dialler's own leg from a B leg that a careless export gave the account to."""
-        if channel.direction != "outbound" or self._meter.knows(key):
+        if channel.direction != "outbound" or key in self._meter.calls:
             return False
         switch, call_uuid = key
         originator = channel.variable("originator")
-        is_b_leg = call_uuid != channel.uuid or self._meter.knows((switch, originator))
+        is_b_leg = call_uuid != channel.uuid or (switch, originator) in self._meter.calls
         if is_b_leg:
             log.warning("b leg carries fsbilling_account; not billed twice", call_uuid=channel.uuid)
         return not is_b_leg

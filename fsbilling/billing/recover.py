@@ -7,15 +7,16 @@ itself, twice, that there is no such channel before its call counts as ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from itertools import chain
 
 import msgspec
 import structlog
 
-from fsbilling.billing.breath import BREATH_CALLS, unhurried
+from fsbilling.billing.breath import unhurried
 from fsbilling.billing.ending import read_ending
+from fsbilling.billing.held import read_holds
 from fsbilling.billing.meter import Meter
 from fsbilling.calls.call import CallKey
 from fsbilling.calls.cdr import EndSource
@@ -83,14 +84,14 @@ class Recovery:
         unheld = set(listed)
         doubtful: list[str] = []
         for outline in unhurried(held, self._breathe):
-            session = self._meter.session((switch, outline.uuid))
+            session = self._meter.calls.get((switch, outline.uuid))
             settled.discard((switch, outline.uuid))
             unheld.discard(session.leg_uuid if session else outline.leg_uuid)
             if session is None or not _is_well(session, core_uuid, listed, take_up=take_up):
                 doubtful.append(outline.uuid)
         strays = _Strays(node, unheld, self._breathe)
         missed: dict[CallKey, int] = {}
-        for hold in self._read(switch, doubtful):
+        for hold in map(self._as_metered, read_holds(self._db, switch, doubtful)):
             key = hold.call.key
             if hold.call.core_uuid != core_uuid:
                 self._end(key, hold)
@@ -109,16 +110,9 @@ class Recovery:
         """Name the calls that have a hold, as far as the meter knows at this moment."""
         return {
             session.call.key
-            for session in unhurried(self._meter.sessions(), self._breathe)
-            if session.call.switch == switch and session.phase is not Phase.SETTLING
+            for session in unhurried(self._meter.calls.on(switch), self._breathe)
+            if session.phase is not Phase.SETTLING
         }
-
-    def _read(self, switch: str, uuids: Sequence[str]) -> Iterator[Hold]:
-        """Give the holds that are looked at closely, a few at a time; some may be settled now."""
-        for start in range(0, len(uuids), BREATH_CALLS):
-            with self._db.read() as conn:
-                held = holds.among(conn, switch, uuids[start : start + BREATH_CALLS])
-            yield from map(self._as_metered, held)
 
     def _forget_settled(self, settled: AbstractSet[CallKey]) -> None:
         """Drop calls whose hold another daemon has settled while we thought them ours.
@@ -126,7 +120,7 @@ class Recovery:
         What has been hung up since we looked at the calls is settled by ourselves.
         """
         for key in settled:
-            session = self._meter.session(key)
+            session = self._meter.calls.get(key)
             if session is None or session.phase is Phase.SETTLING:
                 continue
             log.warning("settled by another daemon", call_uuid=key[1])
@@ -134,7 +128,7 @@ class Recovery:
 
     def _as_metered(self, hold: Hold) -> Hold:
         """Give the hold with the leg that the meter follows: SQL may have failed to note it."""
-        session = self._meter.session(hold.call.key)
+        session = self._meter.calls.get(hold.call.key)
         return msgspec.structs.replace(hold, leg_uuid=session.leg_uuid) if session else hold
 
     def _look_at_unheld(self, switch: str, node: Node, unheld: AbstractSet[str]) -> None:
@@ -154,7 +148,7 @@ class Recovery:
 
     def _lives(self, key: CallKey, hold: Hold, node: Node, *, take_up: bool) -> bool:
         """Tell whether the call is in good hands: its leg lives, and the meter knows it."""
-        session = self._meter.session(key)
+        session = self._meter.calls.get(key)
         if session is not None and session.phase not in LIVE:
             return True
         leg = node.dump(hold.leg_uuid)

@@ -7,7 +7,7 @@ a top-up reach a call on whichever daemon it lives, with nothing between the dae
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from fsbilling.calls.session import Phase, Session
 from fsbilling.clock import US_PER_S
 from fsbilling.credit.account import Standing
 from fsbilling.credit.outlook import is_far_ahead, outlook, outlook_of_ringing
-from fsbilling.credit.slice import Grant
+from fsbilling.credit.slice import FIRST_S, Grant
 from fsbilling.store import accounts
 from fsbilling.store.engine import Database
 
@@ -42,30 +42,33 @@ class CreditWatch:
         self._meter = meter
         self._breathe = breathe
         self._seen: dict[str, Standing] = {}
-        self._quiet: dict[str, tuple[Standing, list[Session]]] = {}
-        """The accounts whose calls had nothing to do, as all of them were when last looked at."""
+        self._quiet: dict[str, tuple[Standing, int]] = {}
+        """The accounts whose calls had nothing to do, each with the last change of its calls."""
 
     def look(self) -> None:
         """Compare each account with what it was, and tell the calls that it matters to.
 
         Raises StoreError; then nothing was told.
         """
-        live: dict[str, list[Session]] = {}
-        for session in self._unhurried(self._meter.sessions()):
-            live.setdefault(session.call.account, []).append(session)
-        for code in self._seen.keys() - live.keys():
+        changes = self._meter.calls.changes()
+        for code in self._seen.keys() - changes.keys():
             del self._seen[code]
             self._quiet.pop(code, None)
-        if live:
-            self._look_at(live)
+        if changes:
+            self._look_at(changes)
 
-    def _look_at(self, live: dict[str, list[Session]]) -> None:
+    def _look_at(self, changes: Mapping[str, int]) -> None:
+        """Look at the accounts that have calls, each with the last change of its calls.
+
+        Calls that change while SQL is asked are looked at as they are then, and once more.
+        """
         with self._db.read() as conn:
             standings = [
                 standing
-                for standing in accounts.standings(conn, list(live))
-                if self._quiet.get(standing.code) != (standing, live[standing.code])
+                for standing in self._unhurried(accounts.standings(conn, list(changes)))
+                if self._quiet.get(standing.code) != (standing, changes[standing.code])
             ]
+            live = {each.code: self._meter.calls.of_account(each.code) for each in standings}
             changed = {standing.code for standing in standings if self._has_changed(standing)}
             looks = [
                 (session, standing)
@@ -73,7 +76,7 @@ class CreditWatch:
                 for session in self._unhurried(live[standing.code])
                 if standing.code in changed or _may_matter(session, standing)
             ]
-            left = Left.of(conn, self._unhurried(looks))
+            left = Left.of(conn, looks)
         told, missed = self._tell(looks, left)
         changed -= missed
         for standing in standings:
@@ -84,7 +87,7 @@ class CreditWatch:
             if code in told or code in missed or not _may_rest(standing, calls):
                 self._quiet.pop(code, None)
             else:
-                self._quiet[code] = standing, live[code]
+                self._quiet[code] = standing, changes[code]
 
     def _tell(
         self, looks: Iterable[tuple[Session, Standing]], left: Left
@@ -153,8 +156,8 @@ def _may_matter(session: Session, standing: Standing) -> bool:
     """
     if standing.suspended or session.reserve_s < PLENTY_S:
         return True
-    is_shared = standing.limits.is_capped or session.included_s > 0
-    return session.phase is Phase.RINGING and is_shared
+    is_ringing = session.phase is Phase.RINGING
+    return is_ringing and (session.included_s > 0 or standing.limits.is_capped)
 
 
 def _may_rest(standing: Standing, calls: Iterable[Session]) -> bool:
@@ -176,7 +179,7 @@ def _may_act(session: Session, standing: Standing, now_us: int) -> bool:
     """Tell whether a call may go on longer or have to give back, as the account is known."""
     return (
         session.dry
-        or session.phase is Phase.RINGING
+        or (session.phase is Phase.RINGING and session.granted_s > FIRST_S)
         or is_far_ahead(
             granted_s=session.granted_s,
             talked_s=_talked_s(session, now_us),

@@ -20,6 +20,7 @@ from gevent.pool import Pool
 from fsbilling import log as logs
 from fsbilling.billing.attempt import NumberPlan
 from fsbilling.billing.authorise import Authoriser
+from fsbilling.billing.held import read_holds
 from fsbilling.billing.meter import Meter
 from fsbilling.billing.outage import Outage
 from fsbilling.billing.reception import Reception
@@ -43,7 +44,7 @@ from fsbilling.daemon.tables import Tables
 from fsbilling.daemon.watchdog import Watchdog, notify
 from fsbilling.errors import FsbillingError, Refused, StoreError
 from fsbilling.numbering.region_table import RegionTable
-from fsbilling.store import holds, migrations
+from fsbilling.store import migrations
 from fsbilling.store.engine import Database
 from fsbilling.store.journal import Journal
 from fsbilling.store.switch_lock import switch_lock
@@ -157,7 +158,7 @@ class Daemon:
 
         Work under way is finished; holds stay in SQL, where the next start finds them.
         """
-        log.info("stopping", live_calls=self.meter.live_calls)
+        log.info("stopping", live_calls=len(self.meter.calls))
         self._watchdog.stop()
         self._post.close()
         self._rounds.stop()
@@ -221,7 +222,7 @@ class Daemon:
             clock=clock,
             call_of=self._authoriser.call_of,
             session_of=lambda hold: session_of(hold, pace_of(self.config.metering)),
-            standing=self.meter.session,
+            standing=self.meter.calls.get,
             gate=self._gate,
         )
 
@@ -263,7 +264,7 @@ class Daemon:
 
     def _gate(self) -> Refused | None:
         """Say why no call may start now: the journal could not take it."""
-        return self._settler.objection(self.meter.live_calls)
+        return self._settler.objection(len(self.meter.calls))
 
     def _keep(self, part: Callable[[], None]) -> None:
         """Start what must go on as long as the daemon does."""
@@ -294,12 +295,9 @@ class Daemon:
 
     def _catch_up(self) -> None:
         """Work from the holds in SQL, which another daemon may have moved on."""
-        if not self.meter.live_calls:
-            # Who has waited knows no call yet: reading 20,000 holds would keep its hook shut.
-            return
-        with self.db.read() as conn:
-            for switch in self._nodes:
-                self.meter.catch_up(holds.live(conn, switch=switch))
+        for switch in self._nodes:
+            uuids = [session.call.uuid for session in self.meter.calls.on(switch)]
+            self.meter.catch_up(read_holds(self.db, switch, uuids))
 
     def _look_everywhere(self) -> None:
         self._rounds.look_everywhere()
@@ -362,7 +360,7 @@ class Daemon:
                 on_duty=self._post.is_held,
                 database_answers=not self._outage.is_on,
                 switches={name: link.is_up for name, link in self._links.items()},
-                live_calls=self.meter.live_calls,
+                live_calls=len(self.meter.calls),
                 journal_bytes=self._journal.used_bytes,
                 journal_max_bytes=self.config.journal.max_mb * 1_000_000,
                 risked=tuple(

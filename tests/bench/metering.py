@@ -88,7 +88,7 @@ def run(order: Order) -> None:
             due_us = order.first_due_us + index * step_us
             daemon.meter.alarms.set((SWITCH, hold.call.uuid), due_us)
     _fill_pool(daemon)
-    print("live", daemon.meter.live_calls, flush=True)
+    print("live", len(daemon.meter.calls), flush=True)
     daemon._alarm_set.set()
     watch_loop(order)
 

@@ -112,7 +112,7 @@ def test_a_call_keeps_the_pace_it_began_with_and_the_next_has_the_new_one(made):
     asks(daemon)
     daemon.apply(msgspec.structs.replace(daemon.config, metering=Metering(warn_payer=False)))
     asks(daemon)
-    before, after = (session.pace for session in daemon.meter.sessions())
+    before, after = (session.pace for session in daemon.meter.calls.all())
     assert (before.renew_lead_us, before.cut_lead_us) == (4_000_000, 120_000)
     assert (before.warn_before_us, after.warn_before_us) == (17_000_000, 0)
 
@@ -144,7 +144,7 @@ def test_a_suspension_reaches_a_call_that_lives(made, shell):
     asks(daemon)
     shell.do("account", "suspend", "acme")
     go_round(daemon)
-    (session,) = daemon.meter.sessions()
+    (session,) = daemon.meter.calls.all()
     assert (session.cut, session.bound) == (True, HungUpBy.OPERATOR)
 
 

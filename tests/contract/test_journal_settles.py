@@ -40,7 +40,7 @@ def ended_without_sql(world, *talk_s):
 
 def test_calls_that_end_while_sql_is_out_are_forgotten_only_on_disk_and_settled_after(world):
     uuids = ended_without_sql(world, 5, 7, 9)
-    assert world.daemon.meter.live_calls == 0
+    assert len(world.daemon.meter.calls) == 0
     assert not world.journal.is_empty
     assert len(world.holds()) == 3
     world.sql.is_open = True
@@ -132,7 +132,7 @@ def test_a_full_journal_refuses_new_calls_and_drops_no_cdr(world, tmp_path):
     world.sql.is_open = False
     world.run(4)
     world.journal._max_bytes = 0
-    late = world.daemon.meter.session((SWITCH, first[0]))
+    late = world.daemon.meter.calls.get((SWITCH, first[0]))
     assert late is None, "there was room for every call that was let through"
     world.sql.is_open = True
     world.daemon.settler.play()
@@ -145,10 +145,10 @@ def test_with_no_room_left_at_all_a_call_waits_in_memory(world):
     world.journal._max_bytes = 0
     world.sql.is_open = False
     world.run(10)
-    assert world.daemon.meter.live_calls == 1
+    assert len(world.daemon.meter.calls) == 1
     world.sql.is_open = True
     world.run(2)
-    assert (world.cdr(uuid).billed_s, world.daemon.meter.live_calls) == (5, 0)
+    assert (world.cdr(uuid).billed_s, len(world.daemon.meter.calls)) == (5, 0)
 
 
 def test_a_record_that_sql_declines_is_set_aside_and_does_not_hold_up_the_rest(world):

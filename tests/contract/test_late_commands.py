@@ -67,7 +67,7 @@ def test_rule_2_nothing_is_given_back_for_a_timer_that_came_too_late(db, late_s)
     world.sim.listen(ends.append, {"CHANNEL_HANGUP_COMPLETE"})
     held = hold_up(world, round(late_s * S))
     meter, key = world.daemon.meter, (SWITCH, uuid)
-    session, now_us = meter.session(key), meter.now_us(SWITCH)
+    session, now_us = meter.calls.get(key), meter.now_us(SWITCH)
     kept_s = (now_us - session.answered_us) // S + 3
     assert kept_s < session.granted_s
     asked = CreditChanged(

@@ -267,7 +267,7 @@ def test_a_hold_is_given_back_even_when_sql_stops_answering_in_between(world):
     meter._db = Broken(meter._db)
     world.run(2)
     assert world.holds()[0].granted_s == 45
-    assert meter.session((SWITCH, uuid)).granted_s == 20
+    assert meter.calls.get((SWITCH, uuid)).granted_s == 20
     meter._db = meter._db.real
     world.run(20)
     assert world.cdr(uuid).billed_s == 20

@@ -20,7 +20,7 @@ def test_a_timer_that_was_not_taken_away_after_giving_back_ends_no_paid_call(wor
     uuid = world.call(talk_us=100 * S)
     world.run(20)
     key = (SWITCH, uuid)
-    session = world.daemon.meter.session(key)
+    session = world.daemon.meter.calls.get(key)
     real, gone = world.api, []
 
     def api(command, timeout_s=5.0):
@@ -54,7 +54,7 @@ def test_a_call_settled_by_another_hand_is_not_metered_for_ever(world):
     """`reconcile --apply`, or another daemon's journal, while this one missed the hang-up."""
     uuid = world.call(talk_us=20 * S)
     world.run(10)
-    session = world.daemon.meter.session((SWITCH, uuid))
+    session = world.daemon.meter.calls.get((SWITCH, uuid))
     world.link_is_up = False
     world.daemon.meter.lost(SWITCH)
     world.run(15)
@@ -69,7 +69,7 @@ def test_a_call_settled_by_another_hand_is_not_metered_for_ever(world):
     world.commands.clear()
     world.run(60)
     # The pulse goes on.
-    assert (world.daemon.meter.live_calls, set(world.commands)) == (0, {"strmicroepoch"})
+    assert (len(world.daemon.meter.calls), set(world.commands)) == (0, {"strmicroepoch"})
 
 
 @pytest.mark.parametrize("lost", ["expand sched_api"])
@@ -78,7 +78,7 @@ def test_a_timer_that_was_not_sure_to_be_set_ends_no_paid_call(world, lost):
     uuid = world.call(talk_us=100 * S)
     world.run(20)
     key = (SWITCH, uuid)
-    session = world.daemon.meter.session(key)
+    session = world.daemon.meter.calls.get(key)
     real, gone = world.api, []
 
     def api(command, timeout_s=5.0):

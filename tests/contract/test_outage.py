@@ -60,7 +60,7 @@ def test_the_switch_ends_such_a_call_within_a_second_of_what_was_granted(world):
     without_sql(world)
     uuid = world.call(talk_us=900 * S)
     world.run(2)
-    granted_s = world.daemon.meter.session((SWITCH, uuid)).granted_s
+    granted_s = world.daemon.meter.calls.get((SWITCH, uuid)).granted_s
     world.run(900)
     with_sql_again(world)
     assert (granted_s - 1) * S <= world.cdr(uuid).duration_us <= (granted_s + 1) * S
@@ -107,7 +107,7 @@ def test_a_renewal_before_the_grant_is_in_sql_waits_for_it(world):
     without_sql(world)
     uuid = world.call(talk_us=20 * S)
     world.run(2)
-    granted_s = world.daemon.meter.session((SWITCH, uuid)).granted_s
+    granted_s = world.daemon.meter.calls.get((SWITCH, uuid)).granted_s
     assert granted_s < 8
     world.sql.is_open = True
     world.run(granted_s - 3)

@@ -128,7 +128,7 @@ def test_grants_leave_the_journal_room_for_the_calls_they_let_through(world, tmp
     let_through = [uuid for uuid in uuids if uuid in world.sim.channels]
     assert let_through
     world.run(20)
-    unsettled = world.daemon.meter.sessions()
+    unsettled = world.daemon.meter.calls.all()
     assert unsettled == [], f"{len(unsettled)} of {len(let_through)} ended calls are on no disk"
 
 
@@ -165,7 +165,7 @@ def test_a_small_first_hold_that_sql_took_unheard_does_not_cut_the_outage_call(w
     uuid = world.call(talk_us=50 * S)
     world.run(0.5)
     del door.write
-    granted_s = world.daemon.meter.session((SWITCH, uuid)).granted_s
+    granted_s = world.daemon.meter.calls.get((SWITCH, uuid)).granted_s
     (hold,) = world.holds()
     assert hold.granted_s < granted_s
     world.run(hold.granted_s + 5)
@@ -243,11 +243,11 @@ def test_a_live_channel_that_asks_again_in_an_outage_gets_no_more_than_its_hold(
     trust(world, 9 * YUAN)
     uuid = world.call(ring_us=20 * S, talk_us=5 * S)
     world.run(1)
-    before = world.daemon.meter.session((SWITCH, uuid)).granted_s
+    before = world.daemon.meter.calls.get((SWITCH, uuid)).granted_s
     without_sql(world)
     headers = json.loads(world.sim.execute(f"uuid_dump {uuid} json"))
     answer = world.daemon.reception.answer(Channel(headers | {"Core-UUID": world.sim.core_uuid}))
-    after = world.daemon.meter.session((SWITCH, uuid)).granted_s
+    after = world.daemon.meter.calls.get((SWITCH, uuid)).granted_s
     assert answer.get("fsbilling_granted_s", "0") in ("0", str(after)), (before, after, answer)
 
 
@@ -336,7 +336,7 @@ def test_no_call_is_let_through_by_grace_when_all_is_at_risk(world):
     for _ in range(60):
         world.call(talk_us=900 * S)
     world.run(2)
-    granted = [session.held_micros for session in world.daemon.meter.sessions()]
+    granted = [session.held_micros for session in world.daemon.meter.calls.all()]
     assert 0 not in granted, granted
 
 
@@ -357,7 +357,7 @@ def test_what_sql_refused_is_not_let_through_as_its_record_was_not_taken(world):
     world.sql.write = second_write_fails
     uuid = world.call(talk_us=60 * S, **POOR)  # SQL says no_credit, then does not answer
     world.run(0.2)
-    assert uuid not in world.sim.channels or not world.daemon.meter.knows((SWITCH, uuid))
+    assert uuid not in world.sim.channels or (SWITCH, uuid) not in world.daemon.meter.calls
 
 
 def test_a_call_that_was_granted_too_late_for_its_hook_leaves_nothing_at_risk(world):

@@ -129,7 +129,7 @@ def test_rule_4_a_call_is_settled_once(world):
     world.open_for_business()
     uuid = world.call(talk_us=10 * S)
     world.run(2)
-    session = world.daemon.meter.session((SWITCH, uuid))
+    session = world.daemon.meter.calls.get((SWITCH, uuid))
     world.run(20)
     record = world.cdr(uuid)
     again = settle(

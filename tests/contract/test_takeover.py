@@ -25,13 +25,13 @@ def taken_over(world):
     world.start_daemon()
     world.run(60)
     (hold,) = world.holds()
-    assert hold.timer_seq > sleeper.meter.session((SWITCH, uuid)).timer_seq + 1
+    assert hold.timer_seq > sleeper.meter.calls.get((SWITCH, uuid)).timer_seq + 1
     return uuid, sleeper, hold
 
 
 def test_its_renewal_of_what_another_has_renewed_is_declined_by_sql(world):
     uuid, sleeper, hold = taken_over(world)
-    stale = sleeper.meter.session((SWITCH, uuid))
+    stale = sleeper.meter.calls.get((SWITCH, uuid))
     with pytest.raises(StoreError, match="another daemon"), world.db.write() as conn:
         holds.renew(
             conn,
@@ -49,7 +49,7 @@ def test_its_renewal_of_what_another_has_renewed_is_declined_by_sql(world):
 def test_rule_2_it_leaves_what_another_has_just_renewed_under_the_same_number(world):
     uuid = world.call(talk_us=None)
     world.run(3)
-    stale = world.daemon.meter.session((SWITCH, uuid))
+    stale = world.daemon.meter.calls.get((SWITCH, uuid))
     (before,) = world.holds()
     renewed = renew(world.db, stale, slice_s=30, now_us=before.seen_us, seen_us=before.seen_us)
     (hold,) = world.holds()
@@ -62,7 +62,7 @@ def test_rule_2_it_leaves_what_another_has_just_renewed_under_the_same_number(wo
 def test_on_duty_again_it_goes_on_from_the_holds(world):
     uuid, sleeper, hold = taken_over(world)
     sleeper.meter.catch_up([hold])
-    caught_up = sleeper.meter.session((SWITCH, uuid))
+    caught_up = sleeper.meter.calls.get((SWITCH, uuid))
     assert (caught_up.granted_s, caught_up.timer_seq) == (hold.granted_s, hold.timer_seq)
     world.daemon = sleeper
     world.daemon.sweep(take_up=True)
@@ -78,9 +78,9 @@ def test_replaced_it_forgets_its_calls_but_those_it_is_settling(world):
     world.sql.is_open = False
     world.run(4)
     sleeper = world.daemon
-    assert sleeper.meter.live_calls == 2
+    assert len(sleeper.meter.calls) == 2
     sleeper.meter.put_down()
-    assert sleeper.meter.session((SWITCH, talking)) is None
+    assert sleeper.meter.calls.get((SWITCH, talking)) is None
     world.sql.is_open = True
     world.run(2)
     assert world.cdr(ending).billed_s == 4
@@ -94,11 +94,11 @@ def test_a_call_that_another_has_settled_is_forgotten_by_the_next_sweep(world):
     world.run(2)
     assert world.cdr(uuid)
     ringing = world.call(ring_us=60 * S)
-    assert sleeper.meter.knows((SWITCH, uuid))
+    assert (SWITCH, uuid) in sleeper.meter.calls
     world.daemon = sleeper
     world.daemon.sweep(take_up=True)
-    assert not sleeper.meter.knows((SWITCH, uuid))
-    assert sleeper.meter.knows((SWITCH, ringing)), "its hold stands"
+    assert (SWITCH, uuid) not in sleeper.meter.calls
+    assert (SWITCH, ringing) in sleeper.meter.calls, "its hold stands"
     assert [hold.call.uuid for hold in world.holds()] == [ringing]
 
 
@@ -116,5 +116,5 @@ def test_replaced_in_the_middle_of_a_renewal_it_does_not_take_the_call_up_again(
     world.sql.write = replaced_meanwhile
     world.run(6)
     assert world.holds()[0].timer_seq == 1, "the renewal was committed"
-    assert not meter.knows((SWITCH, uuid))
+    assert (SWITCH, uuid) not in meter.calls
     assert meter.alarms.next_us() is None

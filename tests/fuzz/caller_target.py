@@ -128,7 +128,7 @@ def _check_news(headers: dict[str, bytes]) -> None:
             SWITCH, ChannelEvent.of(parse_json(json.dumps(event).encode()))
         )
     assert here.world.commands == []
-    assert here.daemon.meter.live_calls == 0
+    assert len(here.daemon.meter.calls) == 0
 
 
 def _check_decision(channel: Channel, mode: str, answer: dict[str, str]) -> None:

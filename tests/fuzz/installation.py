@@ -108,7 +108,7 @@ class Installation:
     def _meter_remembers(self) -> bool:
         meter = self.daemon.meter
         clocks_known = any(skew.is_known for skew in meter._skews.values())
-        return meter.live_calls > 0 or bool(meter._unseen_us) or clocks_known
+        return len(meter.calls) > 0 or bool(meter._unseen_us) or clocks_known
 
     def check_books(self, allowed: set[str]) -> dict[str, str]:
         """Rule 1 holds, holds add up, and no account but the allowed ones was touched.
@@ -134,7 +134,7 @@ class Installation:
 
     def live_accounts(self) -> set[str]:
         """Whose calls this daemon meters."""
-        sessions = self.daemon.meter._sessions.values()
+        sessions = self.daemon.meter.calls.all()
         return {session.call.account for session in sessions}
 
 

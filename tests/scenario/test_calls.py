@@ -281,7 +281,7 @@ def test_a_400_number_reached_from_an_ivr_is_paid_for_from_there(world):
     world.open_for_business(credit="0.30")
     channel = world.call_400(talk_us=None, outcome=Outcome.ANSWER)
     world.run(2)
-    session = world.daemon.meter.session((SWITCH, channel))
+    session = world.daemon.meter.calls.get((SWITCH, channel))
     assert session.answered_us
 
 

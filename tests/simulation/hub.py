@@ -43,6 +43,10 @@ class Hub:
         self.now_us = due_us
         return True
 
+    def forget(self) -> None:
+        """Let nothing happen any more."""
+        self._heap.clear()
+
     def run_until(self, until_us: int) -> None:
         """Let time pass. Raises what broke in a fibre."""
         heap, machines = self._heap, self.machines

@@ -92,9 +92,9 @@ def a_call_is_settled_twice(plant: Plant) -> None:
 
 def a_lost_link_ends_its_calls(plant: Plant) -> None:
     def lost(self, switch):
-        for key, session in list(self._sessions.items()):
+        for session in self.calls.all():
             now_us = self.now_us(switch)
-            self.post(key, on.HungUp(leg_uuid=session.leg_uuid, ended_us=now_us))
+            self.post(session.call.key, on.HungUp(leg_uuid=session.leg_uuid, ended_us=now_us))
 
     plant.setattr(meter.Meter, "lost", lost)
 

@@ -60,7 +60,7 @@ class Stage:
         gevent.joinall(plays, raise_error=True)
         played_s = (self._clock.now_us() - began_us) / 1_000_000
         gevent.sleep(max(story.LENGTH_S - played_s, 0))
-        self._wait(lambda: not self._daemon.meter.live_calls, "a call was never settled")
+        self._wait(lambda: not self._daemon.meter.calls, "a call was never settled")
 
     def close(self) -> None:
         """Stop the daemon and the switch."""

@@ -9,6 +9,7 @@ import msgspec
 
 from fsbilling.billing.attempt import NumberPlan
 from fsbilling.billing.authorise import Authorised, Authoriser
+from fsbilling.billing.held import read_holds
 from fsbilling.billing.meter import Meter
 from fsbilling.billing.reception import Reception
 from fsbilling.billing.recover import Recovery
@@ -28,7 +29,6 @@ from fsbilling.switch.witness import Witness
 from ..doors import Fate, SqlDoor
 from ..hub import Flag
 from ..life import CONFIG, PACE, trusting_nobody
-from ..memory import holds
 from ..node import MachineClock
 from .lock import Standing
 from .node import CoreNode, channel_of
@@ -149,8 +149,8 @@ class CoreLife:
 
     def _catch_up(self) -> None:
         """Work from the holds in SQL, which another daemon may have moved on."""
-        with self._door.read() as conn:
-            self.meter.catch_up(holds.live(conn, switch=self.node.name))
+        uuids = [session.call.uuid for session in self.meter.calls.on(self.node.name)]
+        self.meter.catch_up(read_holds(self._door, self.node.name, uuids))
 
     def _look_round(self) -> None:
         self._on_duty()

@@ -72,6 +72,7 @@ class CorePlace:
         for seat in self.seats:
             if seat.life is not None:
                 seat.life.process.kill()
+        self.switch.forget()
 
     def spell(self, kind: str, us: int) -> None:
         """Let something go wrong here for a while."""

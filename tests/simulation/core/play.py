@@ -95,6 +95,10 @@ class CoreRun:
         """End what still waits: a parked fibre would keep everything of its run."""
         for place in self.places:
             place.close()
+        # What points round in a circle costs a search to be rid of: most of it need not.
+        self.hub.forget()
+        self.db.books.forget()
+        self.audit.switches.clear()
 
     def _check(self) -> None:
         check_books(self.db, self.audit, self.topups)

@@ -119,6 +119,11 @@ class CoreSwitch:
         self.timers.clear()
         self.core_uuid = self._new_uuid()
 
+    def forget(self) -> None:
+        """Let nothing be left of any call."""
+        for table in (self.legs, self.live, self.calls, self.timers):
+            table.clear()
+
     def add_timer(self, call_uuid: str, seq: int, at_us: int, late_us: int) -> None:
         """As `Node.add_timer` has it: the second by the scheduler, the rest slept away."""
         second_us, now_us = at_us // S * S, self.hub.now_us

@@ -47,6 +47,11 @@ class Books:
             setattr(twin, name, dict(table))
         return twin
 
+    def forget(self) -> None:
+        """Empty every table."""
+        for table in vars(self).values():
+            table.clear()
+
 
 class Transaction:
     """What the store's functions get for a connection; it sees what it has done itself.

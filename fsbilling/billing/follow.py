@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from fsbilling.calls.event import LegEnded, LegLives, LegUnknown
@@ -18,14 +20,21 @@ NO_TRANSFER_CONTEXT = "fsbilling-no-transfer"
 
 
 def follow(
-    db: Database, node: Node, session: Session, leg_uuid: str, *, now_us: int
+    db: Database,
+    node: Node,
+    session: Session,
+    leg_uuid: str,
+    *,
+    now_us: int,
+    lives: Callable[[], object],
 ) -> LegLives | LegEnded | LegUnknown:
     """Make the other leg the one whose end ends the billing, if it lives.
 
     Marking it with the account lets its hang-up through the event filter; looking at it after
     that tells whether the hang-up had come before the mark. An answer that did not come is
     unknown (DESIGN rule 5): the switch-side timer, which knows every leg of the call by
-    `fsbilling_call`, goes on guarding it.
+    `fsbilling_call`, goes on guarding it. `lives` is called as soon as the leg is seen to live:
+    while that is noted in SQL the link may be lost.
     """
     call = session.call
     try:
@@ -43,6 +52,7 @@ def follow(
         return LegUnknown(leg_uuid, now_us)
     if leg is None or leg.hungup_us:
         return LegEnded(leg_uuid, leg.hungup_us if leg else 0)
+    lives()
     try:
         with db.write() as conn:
             holds.follow(conn, call.switch, call.uuid, leg_uuid, now_us)

@@ -131,10 +131,14 @@ class Meter:
         self._skews[switch].answered(stamp_us, asked_us=asked_us, arrived_us=arrived_us)
         self._heard_us[switch] = max(self._heard_us[switch], stamp_us)
 
-    def heard(self, switch: str) -> None:
-        """Take note that the switch has just answered; of use once its clock is known."""
+    def heard(self, switch: str, asked_us: int) -> None:
+        """Take note that the switch has answered what it was asked then, by its own clock.
+
+        The answer itself may have lain unread, with a hang-up behind it. Of use once the
+        switch's clock is known.
+        """
         if self._skews[switch].is_known:
-            self._heard_us[switch] = max(self._heard_us[switch], self.now_us(switch))
+            self._heard_us[switch] = max(self._heard_us[switch], asked_us)
 
     def lost(self, switch: str) -> None:
         """Take note that the link is down: its calls may end unseen until they are taken up."""
@@ -148,6 +152,9 @@ class Meter:
 
     def take_up(self, key: CallKey, *, answered_us: int, leg_uuid: str) -> None:
         """Go on with a call that the switch says lives, after a restart or a lost link."""
+        if self.calls.bills_leg(key, leg_uuid):
+            # Now, as the link may be lost again before its turn comes.
+            self._unseen_us.pop(key, None)
         self.run(key, lambda: self._take_up(key, answered_us, leg_uuid))
 
     def catch_up(self, held: Iterable[Hold]) -> None:
@@ -174,13 +181,12 @@ class Meter:
                 self._forget(session.call.key)
 
     def _take_up(self, key: CallKey, answered_us: int, leg_uuid: str) -> None:
-        self._unseen_us.pop(key, None)
         session = self.calls.get(key) or self._load(key)
         if session is None:
             return
         now_us = self.now_us(key[0])
         if leg_uuid != session.leg_uuid:
-            followed = follow(self._db, self._nodes[key[0]], session, leg_uuid, now_us=now_us)
+            followed = self._follow(session, leg_uuid)
             if not isinstance(followed, on.LegLives):
                 return
             session = msgspec.structs.replace(session, leg_uuid=leg_uuid)
@@ -243,15 +249,21 @@ class Meter:
             case do.RecordAnswer(answered_us=answered_us):
                 self._record_answer(session, answered_us)
             case do.Follow(leg_uuid=leg_uuid):
-                node = self._nodes[session.call.switch]
-                now_us = self.now_us(session.call.switch)
-                followed = follow(self._db, node, session, leg_uuid, now_us=now_us)
-                if isinstance(followed, on.LegLives):
-                    self._unseen_us.pop(session.call.key, None)
-                return followed
+                return self._follow(session, leg_uuid)
             case _:
                 return self._tell(session, command)
         return None
+
+    def _follow(self, session: Session, leg_uuid: str) -> on.LegLives | on.LegEnded | on.LegUnknown:
+        key = session.call.key
+        return follow(
+            self._db,
+            self._nodes[key[0]],
+            session,
+            leg_uuid,
+            now_us=self.now_us(key[0]),
+            lives=lambda: self._unseen_us.pop(key, None),
+        )
 
     def _forget(self, key: CallKey) -> None:
         self.calls.forget(key)
@@ -260,13 +272,14 @@ class Meter:
 
     def _tell(self, session: Session, command: do.Command) -> on.Event | None:
         switch = session.call.switch
+        now_us = self.now_us(switch)
         return tell(
             self._nodes[switch],
             session,
             command,
-            now_us=self.now_us(switch),
+            now_us=now_us,
             warning=self._warning,
-            heard=lambda: self.heard(switch),
+            heard=lambda: self.heard(switch, now_us),
         )
 
     def _renew(self, session: Session) -> on.Event:

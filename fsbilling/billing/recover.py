@@ -78,9 +78,10 @@ class Recovery:
         settled = self._with_a_hold(switch)
         with self._db.read(BULK_BOUND_S) as conn:
             held = list(unhurried(holds.outlines(conn, switch), self._breathe))
+        asked_us = self._meter.now_us(switch)
         core_uuid = node.core_uuid()
+        self._meter.heard(switch, asked_us)
         listed = node.live_uuids()
-        self._meter.heard(switch)
         unheld = set(listed)
         doubtful: list[str] = []
         for outline in unhurried(held, self._breathe):

@@ -262,6 +262,8 @@ class Link:
         if fate.strikes(fate.weather.api_unanswered):
             self._time_out(f"unanswered {command[:40]}")
         fate.wait(latency_us, f"after {command[:40]}")
+        # One stream: what came while the process hung is read before the answer.
+        self._read()
         self._need(connection)
         return answer
 
@@ -280,6 +282,9 @@ class Link:
     def _drain(self) -> None:
         while True:
             self._arrived.clear()
-            while self._handover:
-                self._handover.popleft()()
+            self._read()
             self._arrived.wait()
+
+    def _read(self) -> None:
+        while self._handover:
+            self._handover.popleft()()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -82,6 +83,7 @@ class CoreNode:
         self._shuffle, self._double = shuffle, double
         self._connection = 0
         self._last_arrival_us = 0
+        self._unread: deque[Callable[[], None]] = deque()
 
     def connect(self) -> None:
         if not self.is_up and self._post.is_linked:
@@ -195,6 +197,8 @@ class CoreNode:
         if fate.strikes(fate.weather.api_unanswered):
             self._time_out(f"unanswered {what}")
         fate.wait(latency_us, what)
+        # One stream: what came while the process hung is read before the answer.
+        self._read()
         self._need(connection)
         return answer
 
@@ -208,10 +212,13 @@ class CoreNode:
 
     def _hand_over(self, step: Callable[[], None]) -> None:
         """Let the process take it as soon as it runs."""
-        process, hub = self._fate.process, self._switch.hub
-        if process.is_dead:
-            return
-        if process.frozen_until_us > hub.now_us:
-            hub.at(process.frozen_until_us, lambda: self._hand_over(step))
-        else:
-            step()
+        self._unread.append(step)
+        self._read()
+
+    def _read(self) -> None:
+        process = self._fate.process
+        while self._unread and not process.is_dead:
+            if process.frozen_until_us > self._switch.hub.now_us:
+                self._switch.hub.at(process.frozen_until_us, self._read)
+                return
+            self._unread.popleft()()

@@ -84,8 +84,13 @@ class Seat:
 
     def connect_later(self, us: int) -> None:
         def connect() -> None:
-            if self.life is not None and self._place.is_reachable:
-                self.life.node.connect()
+            life = self.life
+            if life is None:
+                return
+            if life.process.frozen_until_us > self.hub.now_us:
+                self.hub.at(life.process.frozen_until_us, connect)
+            elif self._place.is_reachable:
+                life.node.connect()
 
         self.hub.after(us, connect)
 

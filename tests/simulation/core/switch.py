@@ -74,7 +74,8 @@ class CoreSwitch:
         self.legs: dict[str, Leg] = {}
         self.live: dict[str, Leg] = {}
         self.calls: dict[str, list[Leg]] = {}
-        self.timers: dict[tuple[str, int], Timer] = {}
+        self.timers: dict[tuple[str, int], list[Timer]] = {}
+        """By group: what is told twice stands twice (switch_scheduler.c)."""
         self._ask, self._tell = ask, tell
         self.core_uuid = self._new_uuid()
 
@@ -134,22 +135,26 @@ class CoreSwitch:
 
     def remove_timer(self, call_uuid: str, seq: int) -> None:
         """One whose second has begun is asleep in its thread, and cannot be stopped."""
-        timer = self.timers.get((call_uuid, seq))
-        if timer is not None and (seq == 0 or self.hub.now_us < timer.second_us):
-            del self.timers[call_uuid, seq]
+        key = (call_uuid, seq)
+        group = self.timers.pop(key, [])
+        stays = [each for each in group if seq and self.hub.now_us >= each.second_us]
+        if stays:
+            self.timers[key] = stays
 
     def ends_us(self, call_uuid: str) -> int:
         """When the first of a call's timers ends it; far away when it has none."""
-        fires = (timer.fires_us for key, timer in self.timers.items() if key[0] == call_uuid)
-        return min(fires, default=1 << 62)
+        groups = [group for key, group in self.timers.items() if key[0] == call_uuid]
+        return min((timer.fires_us for group in groups for timer in group), default=1 << 62)
 
     def _arm(self, call_uuid: str, seq: int, second_us: int, fires_us: int) -> None:
         late_us = int(self.draw.random() * MAX_LATE_US)
-        timer = self.timers[call_uuid, seq] = Timer(second_us, fires_us)
+        key, timer = (call_uuid, seq), Timer(second_us, fires_us)
+        self.timers.setdefault(key, []).append(timer)
 
         def fire() -> None:
-            if self.timers.get((call_uuid, seq)) is timer:
-                del self.timers[call_uuid, seq]
+            group = self.timers.get(key, [])
+            if timer in group:
+                group.remove(timer)
                 self.end_call(call_uuid, ALLOTTED_TIMEOUT)
 
         self.hub.at(fires_us + late_us, fire)

@@ -262,7 +262,7 @@ class Link:
         if fate.strikes(fate.weather.api_unanswered):
             self._time_out(f"unanswered {command[:40]}")
         fate.wait(latency_us, f"after {command[:40]}")
-        # One stream: what came while the process hung is read before the answer.
+        # What came while the process hung lies in its socket: read before a new answer can come.
         self._read()
         self._need(connection)
         return answer

@@ -197,7 +197,7 @@ class CoreNode:
         if fate.strikes(fate.weather.api_unanswered):
             self._time_out(f"unanswered {what}")
         fate.wait(latency_us, what)
-        # One stream: what came while the process hung is read before the answer.
+        # What came while the process hung lies in its socket: read before a new answer can come.
         self._read()
         self._need(connection)
         return answer

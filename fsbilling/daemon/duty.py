@@ -31,7 +31,7 @@ BEAT_S = 0.5
 """A holder may stand still for the server's patience but for this, and keeps the lock."""
 
 CONFIRM_S = 2.5
-"""An answer may take so long: meanwhile nothing is told to the switch, and the lock is kept."""
+"""An answer may take so long, and the lock is kept; after `VALID_S` it lets nothing through."""
 
 POLL_S = 0.2
 """How often a daemon that waits tries to take the lock."""
@@ -77,8 +77,12 @@ class Duty:
         return self._has_worked and not self._is_awaited
 
     def may_work(self) -> bool:
-        """Whether this daemon works for its switches now; asks, when it is not sure any more."""
-        return self._is_sure() or self._confirm()
+        """Whether this daemon works for its switches now; asks, when it is not sure any more.
+
+        An answer says how it was when it was asked: one that lay unread while the process was
+        stopped proves nothing now.
+        """
+        return self._is_sure() or (self._confirm() and self._is_sure())
 
     def try_now(self) -> bool:
         """Take the lock if it is free, and begin. Raises what `begin` raises."""

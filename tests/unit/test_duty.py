@@ -104,6 +104,26 @@ def test_a_takeover_leaves_half_of_its_five_seconds_to_a_busy_machine():
     assert SILENCE_MS / 1_000 + duty.POLL_S <= 2.75
 
 
+def test_an_answer_that_lay_unread_for_too_long_lets_nothing_through(api, lock, monkeypatch):
+    """The process was stopped while it was asked: another daemon may have the lock by now."""
+    lock.is_out = False
+    now_s = duty._now_s() + 60
+    answered_after_s = 0.0
+
+    def confirm():
+        nonlocal now_s
+        now_s += answered_after_s
+        return True
+
+    monkeypatch.setattr(duty, "_now_s", lambda: now_s)
+    lock.confirm = confirm
+    assert api(f"sched_del fsbilling-{LEG}-1"), "on duty again"
+    now_s += 60
+    answered_after_s = duty.VALID_S + 0.1
+    with pytest.raises(SwitchError, match="not on duty"):
+        api(f"sched_del fsbilling-{LEG}-1")
+
+
 def test_off_duty_the_switch_is_asked_and_told_nothing(api):
     assert api("strmicroepoch").isdigit()
     for order in (f"sched_del fsbilling-{LEG}-1", f"uuid_setvar_multi {LEG} a=b"):

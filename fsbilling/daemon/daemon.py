@@ -126,6 +126,7 @@ class Daemon:
 
         Raises FsbillingError or OSError.
         """
+        self.db.fill()
         self._tables.refresh_tariffs()
         try:
             self._settler.play()

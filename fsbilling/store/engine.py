@@ -53,6 +53,9 @@ class Connections(Protocol):
     def apart(self) -> Connection:
         """Open one beside them, each statement its own transaction."""
 
+    def fill(self) -> None:
+        """Open ahead those that take time to open."""
+
     def close(self) -> None:
         """Close those that are not in use."""
 
@@ -119,6 +122,11 @@ class Database:
         """Open a connection of its own, beside the pool, each statement its own transaction."""
         with self.store_errors():
             return self._connections.apart()
+
+    def fill(self) -> None:
+        """Connect as often as the pool may, so that no call waits for it. Raises StoreError."""
+        with self.store_errors():
+            self._connections.fill()
 
     def close(self) -> None:
         """Close every connection that is not in use."""

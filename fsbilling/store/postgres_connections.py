@@ -43,6 +43,7 @@ class PostgresConnections:
 
     def __init__(self, url: URL, pool_size: int, timeout_ms: int) -> None:
         self.engine = _engine(url, timeout_ms)
+        self._pool_size = pool_size
         self._places = threading.BoundedSemaphore(pool_size)
         self._timeout_s = timeout_ms / 1000
         self._idle: list[tuple[Connection, float]] = []
@@ -58,6 +59,11 @@ class PostgresConnections:
     def apart(self) -> Connection:
         """Open a connection of its own, each statement its own transaction."""
         return self.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+
+    def fill(self) -> None:
+        """Open all that may be lent at once: no call is to wait for that."""
+        while len(self._idle) < self._pool_size:
+            self._put(self.engine.connect())
 
     def close(self) -> None:
         """Close what is not lent."""

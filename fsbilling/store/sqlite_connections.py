@@ -53,6 +53,9 @@ class SqliteConnections:
         conn.detach()
         return conn
 
+    def fill(self) -> None:
+        """Open none ahead: a file is there at once."""
+
     def close(self) -> None:
         """Close what is not in use."""
         self.reader.dispose()

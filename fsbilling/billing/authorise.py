@@ -25,6 +25,7 @@ from fsbilling.numbering.region_table import RegionTable
 from fsbilling.rating.tariff import Tariff
 from fsbilling.store import cdr_keys, cdrs, holds
 from fsbilling.store.engine import Database
+from fsbilling.store.hold_rows import Hold
 
 REFUSAL_CAUSES = {
     "outage_limit": "OUTGOING_CALL_BARRED",
@@ -174,7 +175,7 @@ class Authoriser:
         tariff = self._book.at_hand(name, now_us)
         return Unread(name) if tariff is None else tariff
 
-    def _standing(self, attempt: Attempt, payer: Payer, held: holds.Hold) -> Authorised | Refused:
+    def _standing(self, attempt: Attempt, payer: Payer, held: Hold) -> Authorised | Refused:
         """Answer for a channel that has its payer and its price already.
 
         A 400 call may be sent on to another 400 number. A call to another outside number is

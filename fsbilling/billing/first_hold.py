@@ -20,6 +20,7 @@ from fsbilling.credit.throttle import admit
 from fsbilling.errors import Refused
 from fsbilling.rating.tariff import Tariff
 from fsbilling.store import accounts, holds
+from fsbilling.store.hold_rows import Hold
 
 
 class FirstHold(msgspec.Struct, frozen=True):
@@ -31,7 +32,7 @@ class FirstHold(msgspec.Struct, frozen=True):
         throttle_us: Until when the account's calls per second are used up, this one included.
     """
 
-    hold: holds.Hold
+    hold: Hold
     session: Session
     throttle_us: int
 
@@ -87,7 +88,7 @@ def first_hold(
     throttle_us = _throttle(account, now_us)
     if isinstance(throttle_us, Refused):
         return throttle_us
-    hold = holds.Hold(
+    hold = Hold(
         call=msgspec.structs.replace(
             call, month=used.month, used_s=used.billed_s, used_calls=used.calls
         ),

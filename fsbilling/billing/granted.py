@@ -5,7 +5,7 @@ from __future__ import annotations
 from fsbilling.billing.caps import count_new, spend
 from fsbilling.store import accounts, cdr_keys, holds
 from fsbilling.store.engine import Database
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 
 
 def place(db: Database, granted: Hold) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from fsbilling.billing.breath import BREATH_CALLS
 from fsbilling.store import holds
 from fsbilling.store.engine import Database
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 
 
 def read_holds(db: Database, switch: str, uuids: Sequence[str]) -> Iterator[Hold]:

@@ -34,7 +34,7 @@ from fsbilling.clock import Clock
 from fsbilling.errors import StoreError
 from fsbilling.store import holds
 from fsbilling.store.engine import Database
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 from fsbilling.switch.node import Node
 
 log = structlog.get_logger(__name__)

@@ -31,7 +31,7 @@ from fsbilling.errors import Refused, StoreError
 from fsbilling.rating.tariff import NO_VOLUME, Tariff
 from fsbilling.rating.terms import Terms
 from fsbilling.store.engine import BULK_BOUND_S, Database
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 
 log = structlog.get_logger(__name__)
 

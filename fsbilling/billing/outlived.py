@@ -17,7 +17,7 @@ from fsbilling.calls.event import HungUp
 from fsbilling.clock import US_PER_S
 from fsbilling.rating.tariff import Tariff
 from fsbilling.store import accounts
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 
 TIMER_US = 2 * US_PER_S
 """By what the switch's timer may miss the last paid second: one by rule 3, and a slow machine."""

@@ -22,7 +22,7 @@ from fsbilling.errors import Refused
 from fsbilling.money import format_micros
 from fsbilling.store import cdrs, holds
 from fsbilling.store.engine import Database
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 from fsbilling.switch.channel import Channel
 from fsbilling.switch.record import Record
 from fsbilling.switch.witness import Witness

@@ -26,7 +26,7 @@ from fsbilling.clock import Clock
 from fsbilling.store import holds
 from fsbilling.store.batches import in_batches
 from fsbilling.store.engine import BULK_BOUND_S, Database
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 from fsbilling.switch.channel import Channel
 from fsbilling.switch.node import Node
 from fsbilling.switch.witness import Witness

@@ -7,8 +7,9 @@ from fsbilling.calls.event import RenewalUnknown, Renewed
 from fsbilling.calls.session import Session
 from fsbilling.credit.slice import Grant, next_grant
 from fsbilling.errors import StoreError
-from fsbilling.store import holds, usages
+from fsbilling.store import holds
 from fsbilling.store.engine import Database
+from fsbilling.store.hold_rows import Hold
 
 
 def renew(
@@ -25,11 +26,11 @@ def renew(
     call = session.call
     try:
         with db.write() as conn:
-            account, held = holds.lock(conn, call.account, call.switch, call.uuid)
+            locked = holds.lock(conn, call, session.terms.tariff)
+            account, held = locked.account, locked.held
             if account is None or account.suspended:
                 return _unchanged(session, now_us)
             allowed = allowed_to(conn, account, call.created_us)
-            used = usages.find(conn, account.account_id, session.terms.tariff, call.month)
             longest_s = account.limits.max_call_s
             grant = next_grant(
                 session.terms,
@@ -40,7 +41,7 @@ def renew(
                 live_calls=account.live_calls,
                 slice_s=slice_s,
                 included_s=session.included_s,
-                included_free_s=used.included_free_s,
+                included_free_s=locked.used.included_free_s,
                 longest_s=longest_s,
             )
             if held is not None and _stands(held, session, grant):
@@ -70,7 +71,7 @@ def renew(
     )
 
 
-def _stands(held: holds.Hold, session: Session, grant: Grant) -> bool:
+def _stands(held: Hold, session: Session, grant: Grant) -> bool:
     """Tell whether more is held already under the next timer's number than would be now.
 
     It was renewed before, and the answer lost; or by another daemon, when this one is off duty

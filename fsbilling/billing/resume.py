@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fsbilling.calls.pace import Pace
 from fsbilling.calls.session import Phase, Session
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 
 
 def session_of(hold: Hold, pace: Pace) -> Session:

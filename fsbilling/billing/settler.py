@@ -19,7 +19,7 @@ from fsbilling.clock import Clock
 from fsbilling.errors import Refused, StoreDeclined, StoreError
 from fsbilling.store import cdr_keys, holds
 from fsbilling.store.engine import Database
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 from fsbilling.store.journal import Journal
 
 log = structlog.get_logger(__name__)

@@ -13,7 +13,7 @@ from fsbilling.money import format_micros
 
 if TYPE_CHECKING:
     from fsbilling.config import Switch
-    from fsbilling.store.holds import Hold
+    from fsbilling.store.hold_rows import Hold
 
 
 @click.group("calls")

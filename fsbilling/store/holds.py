@@ -10,66 +10,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Row, Update, bindparam, delete, select, update
 
 from fsbilling.calls.call import Call
-from fsbilling.credit.account import Account
 from fsbilling.errors import StoreError
-from fsbilling.rating.terms import Terms
 from fsbilling.store import accounts, usages
 from fsbilling.store.batches import in_batches
 from fsbilling.store.cdr_keys import HAS_RECORD
+from fsbilling.store.hold_rows import Hold, Locked, Outline, hold_of, row_of
 from fsbilling.store.insert import insert_once, insertion
 from fsbilling.store.prepared import Asked, Prepared, together
 from fsbilling.store.schema import account, hold
 
 OUTLINES_AT_ONCE = 500
-
-
-# gc=False: as in `Call`.
-class Hold(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What one live call has set aside, and all that a new daemon needs to go on with it.
-
-    Attributes:
-        call: Who calls whom; its `switch` and `uuid` are the key.
-        terms: The rate the call was started with.
-        account_id: Who pays.
-        included_s: What is set aside of the package.
-        amount_micros: What is set aside of the credit.
-        granted_s: The seconds of talk that both pay for, counted from the answer.
-        leg_uuid: The channel whose end ends the billing; differs from `call.uuid` after a
-            transfer.
-        authorised_us: When it was placed.
-        answered_us: When the call was answered; 0 before that.
-        seen_us: The last sign of life.
-        timer_seq: The number of the timer that guards the call inside the switch.
-    """
-
-    call: Call
-    terms: Terms
-    account_id: int
-    included_s: int = 0
-    amount_micros: int
-    granted_s: int
-    leg_uuid: str
-    authorised_us: int
-    answered_us: int = 0
-    seen_us: int
-    timer_seq: int = 0
-
-
-class Outline(msgspec.Struct, frozen=True, gc=False):
-    """As much of a hold as is asked of every live call, again and again.
-
-    Attributes:
-        uuid: The paying channel.
-        leg_uuid: The channel whose end ends the billing.
-    """
-
-    uuid: str
-    leg_uuid: str
-
 
 _KEY = (hold.c.switch == bindparam("of_switch")) & (hold.c.uuid == bindparam("of_uuid"))
 _BY_KEY = select(hold).where(_KEY)
@@ -106,7 +59,7 @@ def place(conn: Connection, new: Hold, *, is_last: bool = False) -> bool:
     StoreError, by the tables' own checks, rather than break DESIGN rule 1. With `is_last` nothing
     but reading follows, and the hold may be committed when this returns.
     """
-    row = _row(new)
+    row = row_of(new)
     if conn.dialect.name == "postgresql":
         if is_last and not new.included_s:
             return _PLACE.change_last(conn, row) == 1
@@ -118,26 +71,6 @@ def place(conn: Connection, new: Hold, *, is_last: bool = False) -> bool:
     if placed:
         _change_package(conn, new, new.included_s)
     return placed
-
-
-def _row(new: Hold) -> dict[str, Any]:
-    return {
-        "switch": new.call.switch,
-        "uuid": new.call.uuid,
-        "account_id": new.account_id,
-        "tariff": new.terms.tariff,
-        "month": new.call.month,
-        "included_s": new.included_s,
-        "amount_micros": new.amount_micros,
-        "granted_s": new.granted_s,
-        "leg_uuid": new.leg_uuid,
-        "authorised_us": new.authorised_us,
-        "answered_us": new.answered_us,
-        "seen_us": new.seen_us,
-        "timer_seq": new.timer_seq,
-        "call": msgspec.json.encode(new.call).decode(),
-        "terms": msgspec.json.encode(new.terms).decode(),
-    }
 
 
 def find(conn: Connection, switch: str, uuid: str) -> Hold | None:
@@ -189,10 +122,19 @@ def renew(
     return delta_micros
 
 
-def lock(conn: Connection, code: str, switch: str, uuid: str) -> tuple[Account | None, Hold | None]:
-    """Lock the account that pays, and then a call's hold."""
-    payers, held = together(conn, accounts.locking(code), (_LOCK, _key(switch, uuid)))
-    return accounts.locked(payers), _one(held[0]) if held else None
+def lock(conn: Connection, call: Call, tariff: str) -> Locked:
+    """Lock the account that pays, and then a call's hold; see what the call's month has used."""
+    payers, held, used = together(
+        conn,
+        accounts.locking(call.account),
+        (_LOCK, _key(*call.key)),
+        usages.finding(call.account, tariff, call.month),
+    )
+    return Locked(
+        accounts.locked(payers),
+        _one(held[0]) if held else None,
+        usages.found(used, tariff, call.month),
+    )
 
 
 def answered(
@@ -247,7 +189,7 @@ def live(conn: Connection, *, switch: str | None = None, account: str | None = N
     if account is not None:
         payer = accounts.find(conn, account)
         query = query.where(hold.c.account_id == (payer.account_id if payer else 0))
-    return [_hold(row) for row in conn.execute(query)]
+    return [hold_of(row) for row in conn.execute(query)]
 
 
 def outlines(conn: Connection, switch: str) -> Iterator[Outline]:
@@ -268,7 +210,7 @@ def among(conn: Connection, switch: str, uuids: Iterable[str]) -> list[Hold]:
     found: list[Hold] = []
     for some in in_batches(uuids):
         query = select(hold).where(hold.c.switch == switch, hold.c.uuid.in_(some))
-        found += [_hold(row) for row in conn.execute(query)]
+        found += [hold_of(row) for row in conn.execute(query)]
     return sorted(found, key=lambda each: (each.authorised_us, each.call.uuid))
 
 
@@ -287,20 +229,4 @@ def _key(switch: str, uuid: str) -> dict[str, Any]:
 
 
 def _one(row: Row[Any] | None) -> Hold | None:
-    return None if row is None else _hold(row)
-
-
-def _hold(row: Row[Any]) -> Hold:
-    return Hold(
-        call=msgspec.json.decode(row.call, type=Call),
-        terms=msgspec.json.decode(row.terms, type=Terms),
-        account_id=row.account_id,
-        included_s=row.included_s,
-        amount_micros=row.amount_micros,
-        granted_s=row.granted_s,
-        leg_uuid=row.leg_uuid,
-        authorised_us=row.authorised_us,
-        answered_us=row.answered_us,
-        seen_us=row.seen_us,
-        timer_seq=row.timer_seq,
-    )
+    return None if row is None else hold_of(row)

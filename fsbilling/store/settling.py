@@ -9,7 +9,7 @@ from fsbilling.credit.account import Account
 from fsbilling.ledger.chain import Books
 from fsbilling.store import accounts, cdr_keys, entries, holds
 from fsbilling.store.cdr_keys import Place
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 from fsbilling.store.prepared import together
 
 

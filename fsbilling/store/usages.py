@@ -6,7 +6,7 @@ commit: `included_held_s` is the sum of the holds', and no more is used and held
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Row, bindparam, func, select, update
 from fsbilling.credit.usage import Usage
 from fsbilling.store.batches import in_batches
 from fsbilling.store.insert import add_up, insert_once
-from fsbilling.store.prepared import Prepared
-from fsbilling.store.schema import hold, usage
+from fsbilling.store.prepared import Asked, Prepared
+from fsbilling.store.schema import account, hold, usage
 
 _KEY_NAMES = ("account_id", "tariff", "month")
 _KEY = (
@@ -24,6 +24,15 @@ _KEY = (
     & (usage.c.month == bindparam("of_month"))
 )
 _FIND = Prepared(select(usage).where(_KEY))
+_OF_CODE = Prepared(
+    select(usage)
+    .join(account, account.c.id == usage.c.account_id)
+    .where(
+        account.c.code == bindparam("of_code"),
+        usage.c.tariff == bindparam("of_tariff"),
+        usage.c.month == bindparam("of_month"),
+    )
+)
 _FREE = select(
     usage.c.account_id,
     usage.c.tariff,
@@ -48,8 +57,17 @@ _COUNT = Prepared(
 
 def find(conn: Connection, account_id: int, tariff: str, month: str) -> Usage:
     """The usage of a month; all zero when no call was counted or held for in it."""
-    row = _FIND.first(conn, _key(account_id, tariff, month))
-    return Usage(tariff=tariff, month=month) if row is None else _usage(row)
+    return found(_FIND.rows(conn, _key(account_id, tariff, month)), tariff, month)
+
+
+def finding(code: str, tariff: str, month: str) -> Asked:
+    """Say what `find` asks, for `together`, by the account's code."""
+    return _OF_CODE, {"of_code": code, "of_tariff": tariff, "of_month": month}
+
+
+def found(rows: Sequence[Row[Any]], tariff: str, month: str) -> Usage:
+    """Give what that answers."""
+    return _usage(rows[0]) if rows else Usage(tariff=tariff, month=month)
 
 
 def of_account(conn: Connection, account_id: int) -> list[Usage]:

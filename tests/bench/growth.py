@@ -22,6 +22,7 @@ from fsbilling.rating.rate import Rate
 from fsbilling.rating.terms import Terms
 from fsbilling.store import accounts, entries, holds, migrations, schema, tariffs
 from fsbilling.store.engine import Database
+from fsbilling.store.hold_rows import Hold
 
 NOW_US = 1_795_000_000_000_000
 ACCOUNTS = 100
@@ -149,13 +150,13 @@ def _payer(conn: Connection, code: str) -> Account:
     return found
 
 
-def _hold(payer: Account) -> holds.Hold:
+def _hold(payer: Account) -> Hold:
     """What a call of a minute, answered just now, has set aside."""
     known = msgspec.structs.asdict(record())
     call = Call(**{name: known[name] for name in Call.__struct_fields__})
     changes = {"uuid": str(uuid4()), "account": payer.code, "created_us": NOW_US}
     call = msgspec.structs.replace(call, month="2026-11", **changes)
-    return holds.Hold(
+    return Hold(
         call=call,
         terms=Terms(tariff="std", version=1, rate=PRICE),
         account_id=payer.account_id,

@@ -33,6 +33,7 @@ from fsbilling.numbering.region import UNKNOWN_REGION
 from fsbilling.rating.rate import Rate
 from fsbilling.rating.terms import Terms
 from fsbilling.store import accounts, holds
+from fsbilling.store.hold_rows import Hold
 
 SWITCH = "lab"
 LONGEST_S = 600
@@ -113,7 +114,7 @@ def watch_loop(order: Order) -> None:
             held_s, say_at = 0.0, began + SAY_S
 
 
-def _model(daemon: Daemon, order: Order) -> holds.Hold:
+def _model(daemon: Daemon, order: Order) -> Hold:
     """The hold of the first call; the others differ from it by their UUID, payer and end."""
     call = Call(
         switch=SWITCH,
@@ -134,7 +135,7 @@ def _model(daemon: Daemon, order: Order) -> holds.Hold:
     terms = Terms(tariff="std", version=1, rate=Rate(rate_micros_per_min=600_000))
     answered_us = SystemClock().now_us()
     paid_s = (order.first_due_us - answered_us) // US_PER_S + order.lead_s
-    hold = holds.Hold(
+    hold = Hold(
         call=call,
         terms=terms,
         account_id=1,
@@ -154,7 +155,7 @@ def _model(daemon: Daemon, order: Order) -> holds.Hold:
     return hold
 
 
-def _multiply(daemon: Daemon, order: Order, model: holds.Hold, step_us: int) -> None:
+def _multiply(daemon: Daemon, order: Order, model: Hold, step_us: int) -> None:
     """Copy the model's row for every other call, and what is held with it."""
     columns = (
         "switch, tariff, month, included_s, amount_micros, granted_s, seen_us, timer_seq, terms"

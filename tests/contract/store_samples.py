@@ -16,7 +16,7 @@ from fsbilling.numbering.region import UNKNOWN_REGION, Region
 from fsbilling.rating.rate import Rate
 from fsbilling.rating.terms import Terms
 from fsbilling.store import accounts, entries
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 
 NOW_US = 1_795_000_000_000_000
 YUAN = 1_000_000

@@ -148,6 +148,31 @@ def test_a_hold_takes_two_exchanges_begin_and_commit_included(postgres_url, exch
     database.close()
 
 
+def test_a_renewal_takes_two_exchanges_begin_and_commit_included(postgres_url, exchanges):
+    database = Database.open(postgres_url)
+    with database.write() as conn:
+        payer = an_account(conn, balance_micros=YUAN)
+        hold = a_hold(payer.account_id, 5)
+        holds.place(conn, hold)
+    exchanges.clear()
+    with database.write() as conn:
+        locked = holds.lock(conn, hold.call, "std")
+        assert (locked.account.code, locked.held) == ("acme", hold)
+        holds.renew(
+            conn,
+            *hold.call.key,
+            amount_micros=hold.amount_micros + 10_000,
+            included_s=0,
+            granted_s=hold.granted_s + 1,
+            timer_seq=1,
+            seen_us=hold.seen_us,
+            held=locked.held,
+        )
+    assert [len(executed) for executed in exchanges] == [4, 3]
+    assert (exchanges[0][0][:5], exchanges[-1][-1]) == (b"BEGIN", b"COMMIT")
+    database.close()
+
+
 def test_a_reader_writes_nothing(db, payer):
     with pytest.raises(StoreError), db.read() as conn:
         MORE.later(conn, ACME | {"more": 1})

@@ -10,6 +10,7 @@ from store_samples import NOW_US, YUAN, a_cdr, a_hold, an_account
 from fsbilling.errors import StoreError
 from fsbilling.ledger.entry import EntryKind
 from fsbilling.store import accounts, cdrs, entries, holds
+from fsbilling.store.hold_rows import Outline
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def test_live_calls_are_listed_oldest_first_by_switch_and_by_account(db, account
         assert holds.live(conn, account="acme") == [first, second]
         assert holds.live(conn, switch="sw1", account="acme") == [first]
         assert holds.live(conn, account="nobody") == []
-        outlines = [holds.Outline(each.call.uuid, each.leg_uuid) for each in (first, third)]
+        outlines = [Outline(each.call.uuid, each.leg_uuid) for each in (first, third)]
         assert list(holds.outlines(conn, "sw1")) == outlines
         uuids = [each.call.uuid for each in (third, second, first)]
         assert holds.among(conn, "sw1", [*uuids, "nobody's"]) == [first, third]

@@ -131,6 +131,7 @@ def draw_step(draw):
             timer_seq=seconds % 3,
             seen_us=at_us,
         ),
+        "renewing": lambda s, c: s.holds.lock(c, hold.call, "std"),
         "answered": lambda s, c: s.holds.answered(c, *key, at_us, at_us + 1),
         "follow": lambda s, c: s.holds.follow(c, *key, "leg", at_us),
         "remove": lambda s, c: s.holds.remove(c, *key),

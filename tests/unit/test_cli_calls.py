@@ -13,6 +13,7 @@ from fsbilling.rating.rate import Rate
 from fsbilling.rating.terms import Terms
 from fsbilling.store import accounts, holds
 from fsbilling.store.engine import Database
+from fsbilling.store.hold_rows import Hold
 
 UUID = "5f6d1c3e-0b53-4b69-8a35-6d3f2f0a9b11"
 LEG = "0c0b8a52-3a5e-4a8e-9d6c-0a9e0d6d7e21"
@@ -87,7 +88,7 @@ def hold_a_call(shell, *, answered_us=0, leg_uuid=UUID) -> None:
             rated_caller_region=UNKNOWN_REGION,
             created_us=1,
         )
-        hold = holds.Hold(
+        hold = Hold(
             call=call,
             terms=Terms(tariff="std", version=1, rate=Rate(rate_micros_per_min=600_000)),
             account_id=payer.account_id,

@@ -15,7 +15,7 @@ from fsbilling.billing.warning import WarningSound
 from fsbilling.calls import event as on
 from fsbilling.credit.account import Mode
 from fsbilling.sim.virtual_clock import VirtualClock
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 
 FIRST_LOOK_US = 300_000
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from fsbilling.clock import US_PER_S as S
 from fsbilling.rating.price import price
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 
 from ..memory.books import CallKey, Transaction
 from ..rules import RuleBrokenError

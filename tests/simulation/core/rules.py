@@ -11,7 +11,7 @@ from fsbilling.clock import US_PER_S as S
 from fsbilling.credit.slice import FIRST_S
 from fsbilling.ledger.entry import EntryKind, call_ref
 from fsbilling.rating.price import price
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 
 from ..memory import entries
 from ..memory.books import Books, MemoryDatabase

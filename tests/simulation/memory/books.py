@@ -14,7 +14,7 @@ from fsbilling.rating.plan import Plan
 from fsbilling.rating.rate import Rate
 from fsbilling.store.directory import NumberRow
 from fsbilling.store.engine import BOUND_S
-from fsbilling.store.holds import Hold
+from fsbilling.store.hold_rows import Hold
 from fsbilling.store.tariffs import Version
 
 Key = TypeVar("Key")

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from fsbilling.credit.account import Account
+from fsbilling.calls.call import Call
 from fsbilling.errors import StoreError
-from fsbilling.store.holds import Hold, Outline
+from fsbilling.store.hold_rows import Hold, Locked, Outline
 
 from . import accounts, cdr_keys, usages
 from .books import Transaction, check
@@ -61,11 +61,11 @@ def renew(
     return delta_micros
 
 
-def lock(
-    conn: Transaction, code: str, switch: str, uuid: str
-) -> tuple[Account | None, Hold | None]:
-    account = accounts.lock(conn, code)
-    return account, _lock(conn, switch, uuid)
+def lock(conn: Transaction, call: Call, tariff: str) -> Locked:
+    account = accounts.lock(conn, call.account)
+    held = _lock(conn, *call.key)
+    account_id = account.account_id if account else 0
+    return Locked(account, held, usages.find(conn, account_id, tariff, call.month))
 
 
 def answered(

@@ -4,6 +4,8 @@ The daemon is made and not started: nothing listens, and nothing is linked. What
 asked of its own doors.
 """
 
+import os
+import threading
 import uuid
 
 import gevent
@@ -11,6 +13,7 @@ import msgspec
 import pytest
 from commands import Commands
 
+from fsbilling.billing.renewal import renew
 from fsbilling.calls.cdr import HungUpBy
 from fsbilling.config import Config, Database, Hook, Metering, Numbering, Switch
 from fsbilling.config import Journal as JournalSettings
@@ -204,3 +207,39 @@ def test_a_refusal_that_sql_could_not_take_is_recorded_later(made, shell):
     go_round(daemon)
     (record,) = shell.json("cdr", "list", "--refused")
     assert record["refusal"] == "unavailable"
+
+
+@pytest.fixture
+def on_duty():
+    """Let a daemon go on duty, its hook at a free port."""
+    posts = []
+
+    def take(daemon):
+        posts.append(daemon._post)
+        daemon._post.take()
+
+    yield take
+    for post in posts:
+        post.close()
+        post.leave()
+
+
+def test_on_duty_again_it_goes_on_from_the_holds_that_another_renewed(made, on_duty):
+    daemon = made(hook=Hook(listen="127.0.0.1:0"))
+    asks(daemon)
+    (known,) = daemon.meter.calls.all()
+    renewed = renew(daemon.db, known, slice_s=30, now_us=0, seen_us=0)
+    on_duty(daemon)
+    (session,) = daemon.meter.calls.all()
+    assert (session.granted_s, session.timer_seq) == (renewed.granted_s, known.timer_seq + 1)
+    assert session.held_micros == renewed.held_micros > known.held_micros
+
+
+def test_the_disk_is_waited_for_beside_the_loop(made, monkeypatch):
+    """A disk that takes a second for a sync would hold up every call."""
+    journal, waited_in = made()._journal, []
+    for sync in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, sync, lambda _fd: waited_in.append(threading.get_ident()))
+    journal.append(b"a finished call")
+    assert waited_in
+    assert threading.get_ident() not in waited_in

@@ -27,7 +27,8 @@ from fsbilling.billing.watch import PLENTY_S
 from fsbilling.calls.call import Call
 from fsbilling.clock import US_PER_S, SystemClock
 from fsbilling.config import Config, Database, Hook, Log, Metering, Secret, Switch
-from fsbilling.daemon.daemon import Daemon, pace_of
+from fsbilling.daemon.billing import pace_of
+from fsbilling.daemon.daemon import Daemon
 from fsbilling.numbering.number import normalise
 from fsbilling.numbering.region import UNKNOWN_REGION
 from fsbilling.rating.rate import Rate

@@ -23,7 +23,8 @@ from gevent.subprocess import DEVNULL, Popen
 
 from fsbilling import log
 from fsbilling.config import load
-from fsbilling.daemon.daemon import TARIFF_REFRESH_S, Daemon
+from fsbilling.daemon.billing import TARIFF_REFRESH_S
+from fsbilling.daemon.daemon import Daemon
 
 BEAT_S = 0.001
 
@@ -73,12 +74,12 @@ def main(config_path: str, rates: str, regions: str) -> None:
 
     importing = started("rates", "import", "std", rates)
     told["rates imported by another process"] = pulse.during(importing.wait)
-    told["rates taken up"] = pulse.during(daemon._tables.refresh_tariffs)
+    told["rates taken up"] = pulse.during(daemon.billing.tables.refresh_tariffs)
     gevent.sleep(TARIFF_REFRESH_S)
     importing = started("regions", "import", regions)
     told["regions imported by another process"] = pulse.during(importing.wait)
     told["all reloaded"] = pulse.during(daemon.reload)
-    versions = daemon._tables.book.in_force(time.time_ns() // 1_000)
+    versions = daemon.billing.tables.book.in_force(time.time_ns() // 1_000)
     told["rates"] = sum(version.rows for version in versions)
     print(json.dumps(told))
     daemon.stop()

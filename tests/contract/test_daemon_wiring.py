@@ -49,7 +49,7 @@ def made(shell, tmp_path):
             "journal": JournalSettings(path=str(tmp_path / "journal"), max_mb=1),
         }
         daemon = Daemon(Config(**(settings | sections)))
-        daemon._tables.refresh_tariffs()
+        daemon.billing.tables.refresh_tariffs()
         daemons.append(daemon)
         return daemon
 
@@ -132,7 +132,7 @@ def test_who_is_trusted_in_an_outage_and_with_how_much_is_told_in_the_status(mad
     shell.do("account", "set", "acme", "--outage-limit", "5")
     daemon = made()
     go_round(daemon)
-    daemon._settler.is_out = True
+    daemon.billing.settler.is_out = True
     assert asks(daemon)["fsbilling_verdict"] == "allowed"
     go_round(daemon, "status not written")
     said = status.read(daemon.config.journal_path({}))
@@ -202,7 +202,7 @@ def test_off_duty_the_switch_is_asked_and_told_nothing(made, monkeypatch):
 
 def test_a_refusal_that_sql_could_not_take_is_recorded_later(made, shell):
     daemon = made()
-    daemon._settler.is_out = True
+    daemon.billing.settler.is_out = True
     assert asks(daemon)["fsbilling_reason"] == "unavailable"
     go_round(daemon)
     (record,) = shell.json("cdr", "list", "--refused")

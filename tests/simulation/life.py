@@ -22,8 +22,9 @@ from fsbilling.clock import US_PER_S as S
 from fsbilling.clock import Clock
 from fsbilling.config import Config
 from fsbilling.credit.throttle import Throttle
-from fsbilling.daemon import daemon as real
+from fsbilling.daemon import billing as real
 from fsbilling.daemon import rounds
+from fsbilling.daemon.daemon import IDLE_S
 from fsbilling.errors import FsbillingError, StoreError, SwitchError
 from fsbilling.store.engine import Database
 from fsbilling.switch.channel import Channel
@@ -203,6 +204,6 @@ class Life:
             now_us = clock.now_us()
             self.meter.wake_due(now_us)
             next_us = self.meter.alarms.next_us()
-            idle_us = round(real.IDLE_S * S)
+            idle_us = round(IDLE_S * S)
             pause_us = idle_us if next_us is None else max(next_us - now_us, 0)
             self._alarm_set.wait(min(pause_us, idle_us))

@@ -20,8 +20,9 @@ from fsbilling.billing.watch import CreditWatch
 from fsbilling.calls.event import Event
 from fsbilling.clock import US_PER_S as S
 from fsbilling.credit.throttle import Throttle
-from fsbilling.daemon import daemon as real
+from fsbilling.daemon import billing as real
 from fsbilling.daemon import rounds
+from fsbilling.daemon.daemon import IDLE_S
 from fsbilling.errors import FsbillingError, Refused, StoreError, SwitchError
 from fsbilling.numbering.region_table import RegionTable
 from fsbilling.switch.witness import Witness
@@ -224,7 +225,7 @@ class CoreLife:
                 continue
 
     def _wake_calls(self) -> None:
-        idle_us = round(real.IDLE_S * S)
+        idle_us = round(IDLE_S * S)
         while True:
             self._alarm_set.clear()
             now_us = self._clock.now_us()

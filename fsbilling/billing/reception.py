@@ -14,6 +14,14 @@ from fsbilling.billing.meter import Meter
 from fsbilling.billing.outage import Outage
 from fsbilling.billing.trust import UNAVAILABLE
 from fsbilling.billing.unrecorded import Unrecorded
+from fsbilling.billing.verdict import (
+    Variables,
+    emergency,
+    originated_marks,
+    passage,
+    permission,
+    refusal,
+)
 from fsbilling.calls.call import CallKey
 from fsbilling.calls.cdr import EndSource, HungUpBy
 from fsbilling.calls.event import Answered, HungUp
@@ -22,11 +30,9 @@ from fsbilling.credit.throttle import Throttle
 from fsbilling.errors import Refused, StoreError, SwitchError
 from fsbilling.numbering.number import NumberKind
 from fsbilling.switch.channel import Channel, ChannelEvent
-from fsbilling.switch.node import TIMER_0, Node, first_timer
+from fsbilling.switch.node import Node
 
 log = structlog.get_logger(__name__)
-
-Variables = dict[str, str]
 
 
 class Reception:
@@ -59,23 +65,23 @@ class Reception:
         """Decide for a channel that waits in the hook; the answer is channel variables."""
         if self._plan.read(channel.destination_number).kind is NumberKind.EMERGENCY:
             log.info("emergency", call_uuid=channel.uuid)
-            return {"fsbilling_verdict": "emergency"}
+            return emergency()
         switch = self._node_of_core(channel.core_uuid)
         if switch is None:
             refused = Refused("unknown_switch", "no link to the switch that asked; see [[switch]]")
             log.warning("refused", call_uuid=channel.uuid, reason=refused.reason)
-            return _refusal(refused)
+            return refusal(refused)
         attempt = self._read(channel, switch)
         # Answered already, it would need a timer now, and nobody is on duty without SQL.
         verdict = self._authorise(attempt, may_risk=not channel.answered_us)
         if isinstance(verdict, Refused):
             _log_refusal(attempt, verdict)
-            return _refusal(verdict)
+            return refusal(verdict)
         if verdict.session is None:
-            return _passage(verdict.target)
+            return passage(verdict.target)
         _log_authorised(verdict.session)
         self._take_charge(attempt, verdict.session, channel)
-        return _permission(attempt, verdict.session, verdict.target)
+        return permission(attempt, verdict.session, verdict.target)
 
     def _read(self, channel: Channel, switch: str, account: str = "") -> Attempt:
         """Read an attempt; a channel that was answered already begins to be paid for here.
@@ -238,57 +244,9 @@ class Reception:
             if verdict.session is not None:
                 self._take_charge(attempt, verdict.session, channel, self_armed=False)
                 _log_authorised(verdict.session)
-                node.mark(uuid, _originated_marks(verdict.session, channel))
+                node.mark(uuid, originated_marks(verdict.session, channel))
         except SwitchError as fault:
             log.warning("switch not told", call_uuid=uuid, command="originate", fault=str(fault))
-
-
-def _passage(target: str) -> Variables:
-    """Let a paid call's channel on, and touch nothing that meters it."""
-    return {"fsbilling_verdict": "allowed", "fsbilling_target": target}
-
-
-def _permission(attempt: Attempt, session: Session, target: str) -> Variables:
-    if attempt.is_leg:
-        # The channel's own call goes on as it is; the dialplan gives these to the new leg.
-        return {
-            "fsbilling_verdict": "allowed",
-            "fsbilling_leg_account": session.call.account,
-            "fsbilling_granted_s": str(session.granted_s),
-        }
-    variables = {
-        "fsbilling_verdict": "allowed",
-        "fsbilling_account": session.call.account,
-        "fsbilling_granted_s": str(session.granted_s),
-        **_guard(session),
-    }
-    if target:
-        variables["fsbilling_target"] = target
-    return variables
-
-
-def _guard(session: Session) -> Variables:
-    """What makes the switch end the call by itself: a timer set at the moment of the answer."""
-    uuid = session.call.uuid
-    return {
-        "fsbilling_call": uuid,
-        TIMER_0: first_timer(uuid, session.granted_s),
-    }
-
-
-def _originated_marks(session: Session, channel: Channel) -> Variables:
-    """An originated leg's guard, and the export that the dialplan does for other calls."""
-    exported = channel.variable("export_vars")
-    names = f"{exported},fsbilling_call" if exported else "fsbilling_call"
-    return {**_guard(session), "export_vars": names}
-
-
-def _refusal(refused: Refused) -> Variables:
-    return {
-        "fsbilling_verdict": "refused",
-        "fsbilling_reason": refused.reason,
-        "fsbilling_cause": refusal_cause(refused),
-    }
 
 
 def _log_refusal(attempt: Attempt, refused: Refused) -> None:

@@ -45,11 +45,11 @@ class Program:
 
     def __init__(self, folder: Path, name: str, config: str, *words: object) -> None:
         self.log_path = folder / f"{name}.log"
-        path = folder / f"{name}.toml"
-        path.write_text(config)
+        self.config_path = folder / f"{name}.toml"
+        self.config_path.write_text(config)
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "fsbilling", "--config", path, *map(str, words)],
+                [sys.executable, "-m", "fsbilling", "--config", self.config_path, *map(str, words)],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},

@@ -21,9 +21,13 @@ from fsbilling.store import cdrs, holds
 from fsbilling.store.engine import Database
 
 PASSWORD = "for-tests"
-METERING = {"slice_s": 6, "first_slice_s": 6, "renew_lead_s": 2, "warn_before_s": 0}
-SELDOM_S = 3600
-"""A pause between regular sweeps in which a test is over."""
+METERING = {
+    "slice_s": 6,
+    "first_slice_s": 6,
+    "renew_lead_s": 2,
+    "warn_before_s": 0,
+    "poll_s": 3600,  # a test is over before
+}
 
 
 class SwitchRoom:
@@ -56,11 +60,18 @@ class SwitchRoom:
 
     def serve(self, **metering: object) -> Program:
         """Start the daemon, and wait until it has looked at each switch."""
-        config = self._config(METERING | {"poll_s": SELDOM_S} | metering)
-        program = Program(self._folder, f"daemon-{len(self._programs)}", config, "serve")
+        name = f"daemon-{len(self._programs)}"
+        program = Program(self._folder, name, self._config(metering), "serve")
         self._programs.append(program)
         self.wait_for_links(program)
         return program
+
+    def reconfigure(self, daemon: Program, **metering: object) -> None:
+        """Change the settings, and tell the daemon (SIGHUP)."""
+        daemon.config_path.write_text(self._config(metering))
+        told = daemon.log.count("event='reloaded'")
+        daemon.signal(signal.SIGHUP)
+        wait_until(lambda: daemon.log.count("event='reloaded'") > told, "reloaded")
 
     def wait_for_links(self, daemon: Program, times: int = 1) -> None:
         links = times * len(self.switches)
@@ -112,7 +123,8 @@ class SwitchRoom:
             return next((cdr for _, cdr in cdrs.page(conn) if cdr.uuid == uuid), None)
 
     def _config(self, metering: dict[str, object]) -> str:
-        settings = "".join(f"{name} = {value!r}\n" for name, value in metering.items())
+        whole = METERING | metering
+        settings = "".join(f"{name} = {value!r}\n" for name, value in whole.items())
         switches = "".join(
             f'[[switch]]\nname = "{name}"\nport = {switch.port}\npassword = "{PASSWORD}"\n'
             f'json_cdr_dir = "{self.records(name)}"\n'

@@ -12,8 +12,10 @@ import gevent
 import msgspec
 import pytest
 from commands import Commands
+from daemons import listens
 
 from fsbilling.billing.renewal import renew
+from fsbilling.billing.settler import CALL_ROOM_BYTES
 from fsbilling.calls.cdr import HungUpBy
 from fsbilling.config import Config, Database, Hook, Metering, Numbering, Switch
 from fsbilling.config import Journal as JournalSettings
@@ -26,6 +28,7 @@ from fsbilling.store import holds
 from fsbilling.switch.channel import Channel
 from fsbilling.switch.link import Link
 
+ANY_PORT = Hook(listen="127.0.0.1:0")
 UUID = "42a1d4a0-bf75-4287-ab9c-614e30a2479f"
 
 
@@ -59,11 +62,11 @@ def made(shell, tmp_path):
         daemon.db.close()
 
 
-def asks(daemon, callee="13800138000"):
+def asks(daemon, callee="13800138000", call_uuid=""):
     """Let a call of acme's ask; what the dialplan is told."""
     channel = Channel(
         {
-            "Unique-ID": str(uuid.uuid4()),
+            "Unique-ID": call_uuid or str(uuid.uuid4()),
             "Call-Direction": "inbound",
             "Caller-Destination-Number": callee,
             "Caller-Channel-Created-Time": "1795281711064551",
@@ -140,6 +143,27 @@ def test_who_is_trusted_in_an_outage_and_with_how_much_is_told_in_the_status(mad
     assert (risked.account, risked.limit_micros) == ("acme", 5_000_000)
     assert 0 < risked.at_risk_micros <= 5_000_000
     assert (said.database_answers, said.journal_bytes > 0) == (False, True)
+
+
+@pytest.fixture
+def without_sql(made, shell):
+    """Make a daemon in an outage that acme may call in."""
+    shell.do("account", "set", "acme", "--outage-limit", "5")
+    daemon = made()
+    daemon.billing.outage.read_trust()
+    daemon.billing.settler.is_out = True
+    return daemon
+
+
+def test_without_sql_a_channel_that_asks_again_is_told_the_same(without_sql):
+    first, again = (asks(without_sql, call_uuid=UUID) for _ in range(2))
+    assert first == again
+    assert first["fsbilling_verdict"] == "allowed"
+
+
+def test_without_sql_a_journal_without_room_refuses_too(without_sql):
+    without_sql._journal.append(b"x" * (1_000_000 - CALL_ROOM_BYTES))
+    assert asks(without_sql)["fsbilling_reason"] == "journal_full"
 
 
 def test_a_suspension_reaches_a_call_that_lives(made, shell):
@@ -225,7 +249,7 @@ def on_duty():
 
 
 def test_on_duty_again_it_goes_on_from_the_holds_that_another_renewed(made, on_duty):
-    daemon = made(hook=Hook(listen="127.0.0.1:0"))
+    daemon = made(hook=ANY_PORT)
     asks(daemon)
     (known,) = daemon.meter.calls.all()
     renewed = renew(daemon.db, known, slice_s=30, now_us=0, seen_us=0)
@@ -233,6 +257,33 @@ def test_on_duty_again_it_goes_on_from_the_holds_that_another_renewed(made, on_d
     (session,) = daemon.meter.calls.all()
     assert (session.granted_s, session.timer_seq) == (renewed.granted_s, known.timer_seq + 1)
     assert session.held_micros == renewed.held_micros > known.held_micros
+
+
+def test_on_duty_again_it_tells_the_switch_and_looks_for_the_calls_that_another_let_in(
+    made, on_duty, shell, monkeypatch, tmp_path
+):
+    said = link_to(SimSwitch(VirtualClock()), monkeypatch)
+    asks(made())
+    daemon = made(hook=ANY_PORT, journal=JournalSettings(path=str(tmp_path / "second")))
+    monkeypatch.setattr(Link, "is_up", True)
+    on_duty(daemon)
+    gevent.sleep(0.05)
+    assert any(command.startswith("global_setvar fsbilling_on_duty=") for command in said)
+    (record,) = shell.json("cdr", "list")
+    assert record["end_source"] == "estimate", "of a core that is gone"
+
+
+def test_replaced_it_lets_nobody_in_and_forgets_its_calls(made, on_duty, tmp_path):
+    daemon = made(hook=ANY_PORT)
+    on_duty(daemon)
+    asks(daemon)
+    port = daemon._post._doors._hook.port
+    assert listens(port)
+    daemon._post.leave()
+    on_duty(made(hook=ANY_PORT, journal=JournalSettings(path=str(tmp_path / "second"))))
+    assert not daemon._post._duty.try_now()
+    assert not daemon.meter.calls
+    assert not listens(port)
 
 
 def test_the_disk_is_waited_for_beside_the_loop(made, monkeypatch):

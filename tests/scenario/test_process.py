@@ -147,16 +147,26 @@ def test_a_second_daemon_needs_a_journal_of_its_own(site):
     assert "Traceback" not in wait_for(second, "give each daemon a file of its own")
 
 
-def test_a_daemon_of_which_a_part_broke_stops_and_says_so(site, tmp_path):
+@pytest.mark.parametrize(
+    "part",
+    [
+        "daemon.Daemon._wake_calls",
+        "daemon.Daemon._say_status",
+        "post.Post.keep",
+        "rounds.Rounds._sweep_regularly",
+        "rounds.Rounds._feel_the_pulse",
+    ],
+)
+def test_a_daemon_of_which_a_part_broke_stops_and_says_so(site, tmp_path, part):
     """Better started anew by the service manager than on without its meter."""
     broken = (
         "from gevent import monkey; monkey.patch_all()\n"
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from fsbilling.daemon import daemon, service\n"
+        "from fsbilling.daemon import daemon, post, rounds, service\n"
         "from fsbilling.config import load\n"
-        "def broken(self): raise RuntimeError('the meter broke')\n"
-        "daemon.Daemon._wake_calls = broken\n"
+        "def broken(*_): raise RuntimeError('this part broke')\n"
+        f"{part} = broken\n"
         f"path = Path({str(site.config)!r})\n"
         "try:\n"
         "    service.serve(load(path, os.environ), lambda: None)\n"
@@ -172,4 +182,4 @@ def test_a_daemon_of_which_a_part_broke_stops_and_says_so(site, tmp_path):
         check=False,
     )
     assert done.returncode == 1
-    assert "stopped: the daemon broke and has stopped: the meter broke" in done.stderr
+    assert "stopped: the daemon broke and has stopped: this part broke" in done.stderr

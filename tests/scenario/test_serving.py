@@ -3,7 +3,6 @@
 The process of production on real TCP; each test fails when the daemon drops the one thing.
 """
 
-import signal
 import socket
 
 import gevent
@@ -146,9 +145,41 @@ def test_prices_by_region_are_known_from_the_start_and_reread_at_sighup(room, of
     assert price_per_min(room, SHANGHAI) == 300_000
     table.write_text(f"{REGIONS}010,010,北京,北京\n")
     office.do("regions", "import", table)
-    daemon.signal(signal.SIGHUP)
-    wait_until(lambda: "event='reloaded'" in daemon.log, "reloaded")
+    room.reconfigure(daemon)
     assert price_per_min(room, SHANGHAI) == 600_000
+
+
+def test_slices_are_as_long_as_it_says_and_another_length_is_taken_over_at_sighup(room):
+    daemon = room.serve(first_slice_s=3, slice_s=4, renew_lead_s=1)
+    uuid = room.call()
+    wait_until(lambda: room.hold(uuid), "the hold")
+    assert room.hold(uuid).granted_s == 3
+    wait_until(lambda: room.hold(uuid).granted_s > 3, "a renewal")
+    assert room.hold(uuid).granted_s == 3 + 4
+    room.reconfigure(daemon, first_slice_s=5, slice_s=60, renew_lead_s=1)
+    wait_until(lambda: room.hold(uuid).granted_s > 3 + 4, "another renewal")
+    assert room.hold(uuid).granted_s == 3 + 4 + 60
+    begun_since = room.call()
+    wait_until(lambda: room.hold(begun_since), "its hold")
+    assert room.hold(begun_since).granted_s == 5
+
+
+def test_the_switch_is_told_who_works_by_each_daemon_and_anew_when_it_has_restarted(room):
+    """Without SQL it is the only one to know (docs/adr/0017)."""
+    first = room.serve()
+    told = who_works(room)
+    room.switch.restart()
+    room.wait_for_links(first, times=2)
+    assert who_works(room) == told
+    kill(first)
+    room.serve()
+    wait_until(lambda: who_works(room) != told, "the second daemon's word", 5)
+
+
+def who_works(room):
+    known = room.switch.switch.globals
+    wait_until(lambda: "fsbilling_on_duty" in known, "who works", 5)
+    return known["fsbilling_on_duty"]
 
 
 def test_a_new_price_reaches_the_next_call_within_seconds(room, office, tmp_path):

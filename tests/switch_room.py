@@ -37,11 +37,11 @@ class SwitchRoom:
         self._folder = folder
         self._url = url
         self._db = Database.open(url)
-        self._hook_port = free_port()
+        self.hook_port = free_port()
         self._programs: list[Program] = []
         self.switches = {
             name: SimServer(
-                password=PASSWORD, hook_address=f"127.0.0.1:{self._hook_port}", seed=seed
+                password=PASSWORD, hook_address=f"127.0.0.1:{self.hook_port}", seed=seed
             )
             for seed, name in enumerate(names)
         }
@@ -132,7 +132,7 @@ class SwitchRoom:
         )
         return (
             f'[database]\nurl = "{self._url}"\n'
-            f'[hook]\nlisten = "127.0.0.1:{self._hook_port}"\n'
+            f'[hook]\nlisten = "127.0.0.1:{self.hook_port}"\n'
             f"[metering]\n{settings}"
             f'[journal]\npath = "room.journal"\n{switches}'
         )

@@ -9,12 +9,14 @@ import gevent
 import pytest
 from commands import Commands
 from daemons import wait_until
+from fuzz.hostile import connection, introduce
 from switch_room import SwitchRoom, kill, unreachable
 
 from fsbilling.calls.cdr import EndSource, HungUpBy
 from fsbilling.clock import US_PER_S
 from fsbilling.sim.plan import CallPlan, Service
 
+LEG = "11111111-1111-4111-8111-111111111111"
 SHANGHAI = "02161234567"
 REGIONS = "prefix,area_code,city,province\n"
 RATES = "origin,destination,price_per_min\n"
@@ -77,6 +79,19 @@ def test_what_ends_while_the_link_is_down_is_found_when_it_is_up_and_no_silence_
     assert cdr.duration_us <= talked_us(hangup)
 
 
+def test_a_call_that_was_renewed_while_the_link_was_down_keeps_its_seconds(room):
+    """SQL had paid for them; the switch, which was not told, would end the call at 8 s."""
+    daemon = room.serve(first_slice_s=8, slice_s=20, renew_lead_s=4)
+    uuid = room.call()
+    room.wait_for_answer(uuid)
+    gevent.sleep(2.5)
+    with unreachable(room.switch):
+        wait_until(lambda: room.hold(uuid).granted_s > 8, "the renewal", 3)
+    room.wait_for_links(daemon, times=2)
+    gevent.sleep(5)
+    assert uuid in room.switch.switch.channels
+
+
 def test_what_ended_while_no_daemon_was_there_is_found_at_its_start(room):
     daemon = room.serve()
     uuid = room.call()
@@ -117,6 +132,18 @@ def test_a_diallers_call_that_began_while_nobody_listened_is_held_when_the_link_
         assert room.hold(uuid) is None
     room.wait_for_links(daemon, times=2)
     wait_until(lambda: room.hold(uuid), "its hold", 5)
+
+
+def test_a_channel_that_lives_and_did_not_take_its_answer_is_looked_at_soon(room, office):
+    """Else its hold sets credit aside until the next regular round."""
+    office.do("number", "add", "4001234567", "--account", "acme", "--target", "user/1001")
+    room.serve()
+    room.switch.execute(f"originate {{origination_uuid={LEG}}}loopback/1000/public &park()")
+    with connection(room.hook_port) as sock:
+        introduce(sock, LEG)
+        wait_until(lambda: room.hold(LEG), "its hold")
+    assert room.cdr(LEG, within_s=8).charge_micros == 0
+    assert LEG in room.switch.switch.channels
 
 
 def test_each_switch_has_its_own_link_rounds_and_calls(build):

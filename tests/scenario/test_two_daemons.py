@@ -8,7 +8,7 @@ import pytest
 from commands import Commands
 from daemons import Site, Wire, wait_until
 
-from fsbilling.store import cdrs, entries, holds
+from fsbilling.store import accounts, cdrs, entries, holds
 from fsbilling.store.engine import Database
 
 TAKEOVER_S = 5.0
@@ -101,6 +101,23 @@ def test_a_daemon_that_ends_in_order_is_followed_at_once(site, pair, sql):
     first.signal(signal.SIGTERM)
     wait_until(lambda: first.exit_code == 0, "A ends")
     assert wait_until(lambda: site.listens("b"), "B's hook", TAKEOVER_S) < TAKEOVER_S
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_call_that_is_being_settled_when_the_daemon_is_told_to_stop_is_settled(site, sql):
+    """Else the next start would have to estimate it."""
+    daemon = site.serve("a")
+    wait_until(lambda: site.listens("a"), "A's hook")
+    site.simulate("--calls", 1, "--callee", "13800138000", "--talk", 3)
+    wait_until(lambda: [hold for hold in live(sql) if hold.answered_us], "the call is answered")
+    with sql.write() as conn:
+        accounts.lock(conn, "acme")
+        time.sleep(3.5)
+        daemon.signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert daemon.exit_code is None
+    wait_until(lambda: daemon.exit_code == 0, "A ends")
+    assert [(record.billed_s, record.end_source) for record in written(sql)] == [(3, "event")]
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)

@@ -101,8 +101,10 @@ class Site:
         return listens(self.hook_ports[name])
 
     def status(self, name: str) -> Status:
-        """What a daemon has said of itself last."""
-        said = read(self._folder / f"{name}.journal")
+        """What a daemon has said of itself last; waits for its first word."""
+        journal = self._folder / f"{name}.journal"
+        wait_until(lambda: read(journal), f"{name}'s status")
+        said = read(journal)
         assert said is not None
         return said
 

@@ -15,6 +15,7 @@ import json_cdr
 from daemons import Program, free_port, wait_until
 
 from fsbilling.clock import US_PER_S
+from fsbilling.daemon.status import Status, read
 from fsbilling.sim.esl_server import SimServer
 from fsbilling.sim.plan import CallPlan
 from fsbilling.store import cdrs, holds
@@ -59,7 +60,7 @@ class SwitchRoom:
         return self._folder / f"{name}-records"
 
     def serve(self, **metering: object) -> Program:
-        """Start the daemon, and wait until it has looked at each switch."""
+        """Start the daemon, and wait until each switch is linked."""
         name = f"daemon-{len(self._programs)}"
         program = Program(self._folder, name, self._config(metering), "serve")
         self._programs.append(program)
@@ -72,6 +73,10 @@ class SwitchRoom:
         told = daemon.log.count("event='reloaded'")
         daemon.signal(signal.SIGHUP)
         wait_until(lambda: daemon.log.count("event='reloaded'") > told, "reloaded")
+
+    def status(self) -> Status | None:
+        """What the daemon has said of itself last."""
+        return read(self._folder / "room.journal")
 
     def wait_for_links(self, daemon: Program, times: int = 1) -> None:
         links = times * len(self.switches)
@@ -147,6 +152,16 @@ def unheard(switch: SimServer) -> Iterator[list[dict[str, str]]]:
         yield lost
     finally:
         del model.emit
+
+
+@contextmanager
+def confused(switch: SimServer) -> Iterator[None]:
+    """The switch is linked, and answers no command as it should."""
+    switch.execute = lambda _command: "-ERR out of order\n"
+    try:
+        yield
+    finally:
+        del switch.execute
 
 
 @contextmanager

@@ -98,6 +98,8 @@ def test_a_stopped_daemon_loses_its_switch_and_does_no_harm_when_it_goes_on(site
 
 def test_a_daemon_that_ends_in_order_is_followed_at_once(site, pair, sql):
     first, _ = pair
+    wait_until(lambda: site.status("a").on_duty, "A's own word")
+    assert not site.status("b").on_duty
     first.signal(signal.SIGTERM)
     wait_until(lambda: first.exit_code == 0, "A ends")
     assert wait_until(lambda: site.listens("b"), "B's hook", TAKEOVER_S) < TAKEOVER_S

@@ -19,10 +19,11 @@ class Lock:
 
     def __init__(self):
         self.is_out = False
+        self.is_anothers = False
 
     def take(self):
         self._need_sql()
-        return True
+        return not self.is_anothers
 
     def confirm(self):
         self._need_sql()
@@ -44,6 +45,8 @@ class Link:
         self._switch = switch
 
     def start(self): ...
+
+    def stop(self): ...
 
     def api(self, command, _timeout_s=5.0):
         return self._switch.execute(command)
@@ -72,9 +75,13 @@ def lock():
 
 
 @pytest.fixture
-def api(switch, lock):
-    """What billing may say: on duty, another daemon waiting, and SQL lost since."""
-    link = Link(switch)
+def link(switch):
+    return Link(switch)
+
+
+@pytest.fixture
+def post(link, lock):
+    """A daemon's post: it was on duty, another daemon waits, and SQL is lost."""
     post = Post(
         lock,
         {"fs1": link},
@@ -90,6 +97,12 @@ def api(switch, lock):
     lock.is_out = True
     assert not post._duty._confirm()
     post._pause(is_awaited=True)
+    return post
+
+
+@pytest.fixture
+def api(post, link):
+    """What billing may say to the switch then."""
     return post.api(link)
 
 
@@ -151,3 +164,23 @@ def test_nothing_is_ended_where_the_switch_names_nobody(api, switch):
 def test_what_cannot_stand_in_a_condition_is_not_ended(api):
     with pytest.raises(SwitchError, match="not on duty"):
         api("uuid_kill lead:4711 NORMAL_TEMPORARY_FAILURE")
+
+
+def test_a_link_that_comes_up_off_duty_leaves_the_switch_to_whom_it_names(post, switch):
+    switch.execute(f"global_setvar fsbilling_on_duty={OTHER}")
+    post.linked("fs1")
+    assert switch.globals["fsbilling_on_duty"] == OTHER
+
+
+def test_back_on_duty_its_hook_is_no_longer_watched_over(post, lock):
+    """Else it would be closed again, as nobody is let through without SQL any more."""
+    assert post.vigil.is_kept
+    lock.is_out = False
+    assert post._duty.try_now()
+    assert not post.vigil.is_kept
+
+
+def test_replaced_it_does_not_open_its_hook_again(post, lock):
+    lock.is_out, lock.is_anothers = False, True
+    assert not post._duty.try_now()
+    assert not post.vigil.is_kept

@@ -6,74 +6,21 @@ asked of its own doors.
 
 import os
 import threading
-import uuid
 
 import gevent
 import msgspec
 import pytest
-from commands import Commands
-from daemons import listens
+from made_daemon import asks, link_to
 
-from fsbilling.billing.renewal import renew
 from fsbilling.billing.settler import CALL_ROOM_BYTES
 from fsbilling.calls.cdr import HungUpBy
-from fsbilling.config import Config, Database, Hook, Metering, Numbering, Switch
-from fsbilling.config import Journal as JournalSettings
+from fsbilling.config import Hook, Metering, Numbering
 from fsbilling.daemon import status
-from fsbilling.daemon.daemon import Daemon
-from fsbilling.errors import SwitchError
 from fsbilling.sim.switch import SimSwitch
 from fsbilling.sim.virtual_clock import VirtualClock
 from fsbilling.store import holds
-from fsbilling.switch.channel import Channel
-from fsbilling.switch.link import Link
 
-ANY_PORT = Hook(listen="127.0.0.1:0")
 UUID = "42a1d4a0-bf75-4287-ab9c-614e30a2479f"
-
-
-@pytest.fixture
-def shell(sqlite_url, tmp_path):
-    shell = Commands(sqlite_url)
-    shell.open_for_business(tmp_path)
-    shell.do("line", "add", "user:1001", "--account", "acme")
-    return shell
-
-
-@pytest.fixture
-def made(shell, tmp_path):
-    """Make a daemon of a configuration."""
-    daemons = []
-
-    def make(**sections):
-        settings = {
-            "database": Database(url=shell.url),
-            "switches": (Switch(name="fs1"),),
-            "journal": JournalSettings(path=str(tmp_path / "journal"), max_mb=1),
-        }
-        daemon = Daemon(Config(**(settings | sections)))
-        daemon.billing.tables.refresh_tariffs()
-        daemons.append(daemon)
-        return daemon
-
-    yield make
-    for daemon in daemons:
-        daemon._journal.close()
-        daemon.db.close()
-
-
-def asks(daemon, callee="13800138000", call_uuid=""):
-    """Let a call of acme's ask; what the dialplan is told."""
-    channel = Channel(
-        {
-            "Unique-ID": call_uuid or str(uuid.uuid4()),
-            "Call-Direction": "inbound",
-            "Caller-Destination-Number": callee,
-            "Caller-Channel-Created-Time": "1795281711064551",
-            "variable_sip_auth_username": "1001",
-        }
-    )
-    return daemon._decide(channel).variables
 
 
 def test_more_calls_a_second_than_the_hook_admits_are_refused_as_busy(made):
@@ -175,22 +122,6 @@ def test_a_suspension_reaches_a_call_that_lives(made, shell):
     assert (session.cut, session.bound) == (True, HungUpBy.OPERATOR)
 
 
-def link_to(switch, monkeypatch):
-    """Let the daemon's link reach this switch; what it is told."""
-    said = []
-
-    def api(_link, command, *_timeout_s):
-        said.append(command)
-        return switch.execute(command)
-
-    def stream(link, command, take, *_timeout_s):
-        take(api(link, command).encode())
-
-    monkeypatch.setattr(Link, "api", api)
-    monkeypatch.setattr(Link, "stream", stream)
-    return said
-
-
 def test_a_link_that_comes_up_ends_the_calls_of_a_core_that_is_gone(made, shell, monkeypatch):
     link_to(SimSwitch(VirtualClock()), monkeypatch)
     daemon = made()
@@ -201,29 +132,6 @@ def test_a_link_that_comes_up_ends_the_calls_of_a_core_that_is_gone(made, shell,
     assert (record["end_source"], record["charge_micros"]) == ("estimate", 0)
 
 
-def test_off_duty_the_switch_is_asked_and_told_nothing(made, monkeypatch):
-    """A daemon that does not know that it works may be beside one that does."""
-    switch = SimSwitch(VirtualClock())
-    said = link_to(switch, monkeypatch)
-    node = made()._nodes["fs1"]
-    assert node.core_uuid() == switch.core_uuid
-    assert node.live_uuids() == frozenset()
-    assert node.dump(UUID) is None
-    questions, said[:] = len(said), []
-    for tell in (
-        lambda: node.kill(UUID, "ALLOTTED_TIMEOUT"),
-        lambda: node.reject("all", "CALL_REJECTED"),
-        lambda: node.mark(UUID, {"fsbilling_call": UUID}),
-        lambda: node.add_timer(UUID, 1, 1_795_281_711_064_551),
-        lambda: node.replace_timer(UUID, 1, 1_795_281_711_064_551),
-        lambda: node.remove_timer(UUID, 0),
-        lambda: node.warn(UUID, "tone_stream://%(200,100,950)", "aleg"),
-    ):
-        with pytest.raises(SwitchError, match="not on duty"):
-            tell()
-    assert (questions, said) == (3, [])
-
-
 def test_a_refusal_that_sql_could_not_take_is_recorded_later(made, shell):
     daemon = made()
     daemon.billing.settler.is_out = True
@@ -231,59 +139,6 @@ def test_a_refusal_that_sql_could_not_take_is_recorded_later(made, shell):
     go_round(daemon)
     (record,) = shell.json("cdr", "list", "--refused")
     assert record["refusal"] == "unavailable"
-
-
-@pytest.fixture
-def on_duty():
-    """Let a daemon go on duty, its hook at a free port."""
-    posts = []
-
-    def take(daemon):
-        posts.append(daemon._post)
-        daemon._post.take()
-
-    yield take
-    for post in posts:
-        post.close()
-        post.leave()
-
-
-def test_on_duty_again_it_goes_on_from_the_holds_that_another_renewed(made, on_duty):
-    daemon = made(hook=ANY_PORT)
-    asks(daemon)
-    (known,) = daemon.meter.calls.all()
-    renewed = renew(daemon.db, known, slice_s=30, now_us=0, seen_us=0)
-    on_duty(daemon)
-    (session,) = daemon.meter.calls.all()
-    assert (session.granted_s, session.timer_seq) == (renewed.granted_s, known.timer_seq + 1)
-    assert session.held_micros == renewed.held_micros > known.held_micros
-
-
-def test_on_duty_again_it_tells_the_switch_and_looks_for_the_calls_that_another_let_in(
-    made, on_duty, shell, monkeypatch, tmp_path
-):
-    said = link_to(SimSwitch(VirtualClock()), monkeypatch)
-    asks(made())
-    daemon = made(hook=ANY_PORT, journal=JournalSettings(path=str(tmp_path / "second")))
-    monkeypatch.setattr(Link, "is_up", True)
-    on_duty(daemon)
-    gevent.sleep(0.05)
-    assert any(command.startswith("global_setvar fsbilling_on_duty=") for command in said)
-    (record,) = shell.json("cdr", "list")
-    assert record["end_source"] == "estimate", "of a core that is gone"
-
-
-def test_replaced_it_lets_nobody_in_and_forgets_its_calls(made, on_duty, tmp_path):
-    daemon = made(hook=ANY_PORT)
-    on_duty(daemon)
-    asks(daemon)
-    port = daemon._post._doors._hook.port
-    assert listens(port)
-    daemon._post.leave()
-    on_duty(made(hook=ANY_PORT, journal=JournalSettings(path=str(tmp_path / "second"))))
-    assert not daemon._post._duty.try_now()
-    assert not daemon.meter.calls
-    assert not listens(port)
 
 
 def test_the_disk_is_waited_for_beside_the_loop(made, monkeypatch):

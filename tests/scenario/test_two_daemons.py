@@ -184,9 +184,13 @@ def test_with_postgresql_away_the_trusted_call_though_a_second_daemon_waits(
         assert entries.verify(conn) == []
 
 
+@pytest.mark.parametrize("talked_s", [0.0, 2.6])
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_an_sql_that_never_answers_holds_nothing_up(tmp_path, store_url, postgres, sql):
-    """No error, no end: PostgreSQL just says nothing more. The daemon keeps its own bounds."""
+def test_an_sql_that_never_answers_holds_nothing_up(tmp_path, store_url, postgres, sql, talked_s):
+    """No error, no end: PostgreSQL just says nothing more. The daemon keeps its own bounds.
+
+    Cut at once, no new connection comes about; cut as the calls end, their settling is under way.
+    """
     office = Commands(store_url)
     office.open_for_business(tmp_path)
     office.do("line", "add", "user:1001", "--account", "acme")
@@ -198,6 +202,7 @@ def test_an_sql_that_never_answers_holds_nothing_up(tmp_path, store_url, postgre
         wait_until(lambda: site.listens("a"), "A's hook")
         site.simulate("--calls", 2, "--rate", 10, "--callee", "13800138000", "--talk", 3)
         wait_until(lambda: len([h for h in live(sql) if h.answered_us]) == 2, "the answers")
+        time.sleep(talked_s)
         wire.cut()
         wait_until(lambda: daemon.log.count("event='settled'") == 2, "both in the journal", 15)
         assert daemon.exit_code is None

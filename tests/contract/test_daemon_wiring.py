@@ -46,6 +46,13 @@ def test_a_journal_without_room_for_one_more_call_refuses_it(made):
     )
 
 
+def test_the_journal_keeps_room_for_each_call_that_lives(made):
+    daemon = made()
+    daemon._journal.append(b"x" * (1_000_000 - 2 * CALL_ROOM_BYTES))
+    assert "fsbilling_reason" not in asks(daemon)
+    assert asks(daemon)["fsbilling_reason"] == "journal_full"
+
+
 def test_emergencies_are_those_of_this_site(made):
     daemon = made(numbering=Numbering(emergency=frozenset({"999"})))
     assert asks(daemon, "999")["fsbilling_verdict"] == "emergency"
@@ -96,7 +103,7 @@ def test_who_is_trusted_in_an_outage_and_with_how_much_is_told_in_the_status(mad
 def without_sql(made, shell):
     """Make a daemon in an outage that acme may call in."""
     shell.do("account", "set", "acme", "--outage-limit", "5")
-    daemon = made()
+    daemon = made(metering=Metering(renew_lead_s=4))
     daemon.billing.outage.read_trust()
     daemon.billing.settler.is_out = True
     return daemon
@@ -106,6 +113,8 @@ def test_without_sql_a_channel_that_asks_again_is_told_the_same(without_sql):
     first, again = (asks(without_sql, call_uuid=UUID) for _ in range(2))
     assert first == again
     assert first["fsbilling_verdict"] == "allowed"
+    (session,) = without_sql.meter.calls.all()
+    assert session.pace.renew_lead_us == 4_000_000
 
 
 def test_without_sql_a_journal_without_room_refuses_too(without_sql):

@@ -7,7 +7,7 @@ from gevent import socket
 from made_daemon import asks, link_to
 
 from fsbilling.billing.renewal import renew
-from fsbilling.config import Hook
+from fsbilling.config import Hook, Switch
 from fsbilling.config import Journal as JournalSettings
 from fsbilling.errors import SwitchError
 from fsbilling.sim.switch import SimSwitch
@@ -69,6 +69,14 @@ def test_replaced_it_lets_nobody_in_and_forgets_its_calls(made, on_duty, tmp_pat
     assert not daemon._post._duty.try_now()
     assert not daemon.meter.calls
     assert not listens(port)
+
+
+def test_no_two_daemons_work_for_one_switch_though_their_others_differ(made, on_duty, tmp_path):
+    on_duty(made(hook=ANY_PORT, switches=(Switch(name="fs1"), Switch(name="fs2"))))
+    other = {"hook": ANY_PORT, "journal": JournalSettings(path=str(tmp_path / "second"))}
+    second = made(switches=(Switch(name="fs2"), Switch(name="fs3")), **other)
+    on_duty(second)
+    assert not second._post.is_held
 
 
 def test_off_duty_the_switch_is_asked_and_told_nothing(made, monkeypatch):

@@ -60,6 +60,19 @@ def at_risk_micros(site):
     return risked.at_risk_micros
 
 
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_daemon_has_its_connections_to_postgresql_before_the_first_call(site, sql):
+    """`docs/settings.md` says how many."""
+    site.serve("a")
+    wait_until(lambda: site.listens("a"), "A's hook")
+    with sql.read() as conn:
+        count = conn.exec_driver_sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = 'fsbilling' AND pid <> pg_backend_pid()"
+        ).scalar_one()
+    assert count == 9
+
+
 def test_when_the_working_daemon_is_killed_the_other_takes_over_and_meters_its_calls(
     site, pair, sql
 ):

@@ -21,7 +21,7 @@ from fsbilling.billing.mailbox import MAX_WAITING, Job, Mailboxes
 from fsbilling.billing.renewal import renew
 from fsbilling.billing.resume import session_of
 from fsbilling.billing.settler import Settler
-from fsbilling.billing.skew import Skew
+from fsbilling.billing.signs import Signs
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.billing.telling import tell
 from fsbilling.billing.warning import WarningSound
@@ -65,9 +65,7 @@ class Meter:
         self._slice_s = slice_s
         self._warning = warning
         self.calls = LiveCalls()
-        self._skews = {switch: Skew() for switch in nodes}
-        self._heard_us = dict.fromkeys(nodes, 0)
-        self._unseen_us: dict[CallKey, int] = {}
+        self.signs = Signs(nodes, clock)
         self._mailboxes = Mailboxes(spawn)
         self._on_alarm_set = on_alarm_set
         self.alarms: Alarms[CallKey] = Alarms()
@@ -99,9 +97,8 @@ class Meter:
         """Let something happen to a call, after all that happened to it before."""
         session = self.calls.get(key)
         if isinstance(event, on.HungUp) and session and session.leg_uuid == event.leg_uuid:
-            # What waits behind a question without an answer is heard already: no sign of life
-            # after it is this call's.
-            self._unseen_us[key] = min(self._unseen_us.get(key, event.ended_us), event.ended_us)
+            # What waits behind a question without an answer is heard already.
+            self.signs.ended(key, event.ended_us)
         self.run(key, lambda: self._handle(key, event))
 
     def run(self, key: CallKey, job: Job) -> None:
@@ -118,43 +115,24 @@ class Meter:
         for key in self.alarms.due(now_us):
             self.post(key, on.Woken(self.now_us(key[0])))
 
-    def observe(self, switch: str, stamp_us: int) -> None:
-        """Take note of a stamp of the switch's clock that has just arrived."""
-        self._skews[switch].observe(stamp_us, self._clock.now_us())
-        self._heard_us[switch] = max(self._heard_us[switch], stamp_us)
-
     def ask_time(self, switch: str) -> None:
         """Ask the switch for its clock: a sign of life as well. Raises SwitchError."""
         asked_us = self._clock.now_us()
-        stamp_us = self._nodes[switch].now_us()
-        arrived_us = self._clock.now_us()
-        self._skews[switch].answered(stamp_us, asked_us=asked_us, arrived_us=arrived_us)
-        self._heard_us[switch] = max(self._heard_us[switch], stamp_us)
-
-    def heard(self, switch: str, asked_us: int) -> None:
-        """Take note that the switch has answered what it was asked then, by its own clock.
-
-        The answer itself may have lain unread, with a hang-up behind it. Of use once the
-        switch's clock is known.
-        """
-        if self._skews[switch].is_known:
-            self._heard_us[switch] = max(self._heard_us[switch], asked_us)
+        self.signs.told(switch, self._nodes[switch].now_us(), asked_us=asked_us)
 
     def lost(self, switch: str) -> None:
         """Take note that the link is down: its calls may end unseen until they are taken up."""
-        seen_us = self._heard_us[switch]
-        for session in self.calls.on(switch):
-            self._unseen_us.setdefault(session.call.key, seen_us)
+        self.signs.lost(switch, (session.call.key for session in self.calls.on(switch)))
 
     def now_us(self, switch: str) -> int:
         """Give the present moment by the switch's clock."""
-        return self._clock.now_us() - self._skews[switch].ahead_us
+        return self.signs.now_us(switch)
 
     def take_up(self, key: CallKey, *, answered_us: int, leg_uuid: str) -> None:
         """Go on with a call that the switch says lives, after a restart or a lost link."""
         if self.calls.bills_leg(key, leg_uuid):
             # Now, as the link may be lost again before its turn comes.
-            self._unseen_us.pop(key, None)
+            self.signs.seen(key)
         self.run(key, lambda: self._take_up(key, answered_us, leg_uuid))
 
     def catch_up(self, held: Iterable[Hold]) -> None:
@@ -235,8 +213,8 @@ class Meter:
     def _do(self, session: Session, command: do.Command) -> on.Event | None:
         match command:
             case do.WakeAt(at_us=at_us):
-                skew = self._skews[session.call.switch]
-                if self.alarms.set(session.call.key, at_us + skew.ahead_us):
+                key = session.call.key
+                if self.alarms.set(key, self.signs.by_our_clock(key[0], at_us)):
                     self._on_alarm_set()
             case do.Renew():
                 return self._renew(session)
@@ -262,12 +240,12 @@ class Meter:
             session,
             leg_uuid,
             now_us=self.now_us(key[0]),
-            lives=lambda: self._unseen_us.pop(key, None),
+            lives=lambda: self.signs.seen(key),
         )
 
     def _forget(self, key: CallKey) -> None:
         self.calls.forget(key)
-        self._unseen_us.pop(key, None)
+        self.signs.forget(key)
         self.alarms.cancel(key)
 
     def _tell(self, session: Session, command: do.Command) -> on.Event | None:
@@ -279,7 +257,7 @@ class Meter:
             command,
             now_us=now_us,
             warning=self._warning,
-            heard=lambda: self.heard(switch, now_us),
+            heard=lambda: self.signs.heard(switch, now_us),
         )
 
     def _renew(self, session: Session) -> on.Event:
@@ -292,7 +270,7 @@ class Meter:
             session,
             slice_s=self._slice_s,
             now_us=now_us,
-            seen_us=self._last_sign_us(session),
+            seen_us=self.signs.last_us(session.call.key),
         )
         uuid, account = session.call.uuid, session.call.account
         match renewed:
@@ -318,12 +296,8 @@ class Meter:
             session,
             asked,
             now_us=self.now_us(switch),
-            seen_us=self._last_sign_us(session),
+            seen_us=self.signs.last_us(session.call.key),
         )
-
-    def _last_sign_us(self, session: Session) -> int:
-        """While the switch talks to us a hang-up would have been heard: a sign of life."""
-        return self._unseen_us.get(session.call.key, self._heard_us[session.call.switch])
 
     def _settle(self, session: Session, ending: on.HungUp) -> on.Event:
         call = session.call

@@ -164,7 +164,7 @@ class Reception:
         if not channel.uuid:
             self._reject_nameless(switch, event)
             return
-        self._meter.observe(switch, event.at_us)
+        self._meter.signs.observe(switch, event.at_us)
         if not channel.variable("fsbilling_account"):
             self._refuse_stray_transfer(switch, event)
             return

@@ -80,7 +80,7 @@ class Recovery:
             held = list(unhurried(holds.outlines(conn, switch), self._breathe))
         asked_us = self._meter.now_us(switch)
         core_uuid = node.core_uuid()
-        self._meter.heard(switch, asked_us)
+        self._meter.signs.heard(switch, asked_us)
         listed = node.live_uuids()
         unheld = set(listed)
         doubtful: list[str] = []
@@ -144,7 +144,7 @@ class Recovery:
             if channel is None or channel.hungup_us or not channel.variable("fsbilling_account"):
                 looked_at.add(uuid)
             else:
-                self._meter.observe(switch, channel.stamped_us)
+                self._meter.signs.observe(switch, channel.stamped_us)
                 self._on_unheld(switch, channel)
 
     def _lives(self, key: CallKey, hold: Hold, node: Node, *, take_up: bool) -> bool:
@@ -156,7 +156,7 @@ class Recovery:
         if leg is None:
             return False
         if not leg.hungup_us:
-            self._meter.observe(key[0], leg.stamped_us)
+            self._meter.signs.observe(key[0], leg.stamped_us)
             answered_us = hold.answered_us or leg.answered_us
             if session is None or take_up or (answered_us and not session.answered_us):
                 self._meter.take_up(key, answered_us=answered_us, leg_uuid=hold.leg_uuid)

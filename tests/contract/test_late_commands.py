@@ -48,7 +48,7 @@ def test_rule_3_whatever_we_think_the_switch_s_clock_is(db, seed, behind_s):
     world = a_world(db, seed)
     world.open_for_business(credit="0.03")
     uuid = world.call(talk_us=None, ring_us=1_370_000)
-    skew = world.daemon.meter._skews[SWITCH]
+    skew = world.daemon.meter.signs._skews[SWITCH]
     skew.observe = skew.answered = lambda *_told, **_times: None
     skew.ahead_us = round(behind_s * S)
     world.run(30)

@@ -107,8 +107,7 @@ class Installation:
 
     def _meter_remembers(self) -> bool:
         meter = self.daemon.meter
-        clocks_known = any(skew.is_known for skew in meter._skews.values())
-        return len(meter.calls) > 0 or bool(meter._unseen_us) or clocks_known
+        return len(meter.calls) > 0 or not meter.signs.are_none
 
     def check_books(self, allowed: set[str]) -> dict[str, str]:
         """Rule 1 holds, holds add up, and no account but the allowed ones was touched.

@@ -75,7 +75,7 @@ def test_rule_6_a_hang_up_that_waits_is_the_last_sign_of_life():
         meter.adopt(session)
         meter.post(key, on.Woken(ANSWER + 12 * S))
         meter.post(key, hung_up(ANSWER + 11 * S))
-        meter.observe("fs1", ANSWER + 15 * S)
+        meter.signs.observe("fs1", ANSWER + 15 * S)
         while jobs:
             jobs.pop()()
     assert seen_us == [ANSWER + 11 * S]

@@ -163,7 +163,7 @@ class CoreLife:
         self.meter.put_down()
 
     def _on_event(self, leg: Leg, event: Event, stamp_us: int) -> None:
-        self.meter.observe(self.node.name, stamp_us)
+        self.meter.signs.observe(self.node.name, stamp_us)
         self.meter.post((self.node.name, leg.call_uuid), event)
 
     def _take_up(self) -> None:

@@ -265,28 +265,13 @@ class Meter:
         if self._settler.is_out or session.call.key in self._settler.risk:
             # Nobody waits for an SQL that is out; and renewed is what is held there.
             return on.RenewalUnknown(now_us)
-        renewed = renew(
+        return renew(
             self._db,
             session,
             slice_s=self._slice_s,
             now_us=now_us,
             seen_us=self.signs.last_us(session.call.key),
         )
-        uuid, account = session.call.uuid, session.call.account
-        match renewed:
-            case on.Renewed():
-                log.debug(
-                    "renewed",
-                    call_uuid=uuid,
-                    account=account,
-                    granted_s=renewed.granted_s,
-                    held_micros=renewed.held_micros,
-                    included_s=renewed.included_s,
-                    reserve_s=renewed.reserve_s,
-                )
-            case on.RenewalUnknown():
-                log.error("renewal unknown", call_uuid=uuid, account=account)
-        return renewed
 
     def _give_back(self, session: Session, asked: do.GiveBack) -> on.Event | None:
         switch = session.call.switch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import structlog
+
 from fsbilling.billing.caps import allowed_to, spend
 from fsbilling.calls.event import RenewalUnknown, Renewed
 from fsbilling.calls.session import Session
@@ -10,6 +12,8 @@ from fsbilling.errors import StoreError
 from fsbilling.store import holds
 from fsbilling.store.engine import Database
 from fsbilling.store.hold_rows import Hold
+
+log = structlog.get_logger(__name__)
 
 
 def renew(
@@ -59,8 +63,18 @@ def renew(
                     held=held,
                 )
                 spend(conn, account, call.created_us, delta_micros)
-    except StoreError:
+    except StoreError as fault:
+        log.error("renewal unknown", call_uuid=call.uuid, account=call.account, fault=str(fault))
         return RenewalUnknown(now_us)
+    log.debug(
+        "renewed",
+        call_uuid=call.uuid,
+        account=call.account,
+        granted_s=grant.granted_s,
+        held_micros=grant.held_micros,
+        included_s=grant.included_s,
+        reserve_s=grant.reserve_s,
+    )
     return Renewed(
         now_us=now_us,
         granted_s=grant.granted_s,

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from greenlet import getcurrent
 
 from fsbilling.clock import US_PER_S as S
-from fsbilling.daemon import duty
+from fsbilling.daemon import duty, errands
 from fsbilling.errors import StoreError
 from fsbilling.store.switch_lock import SILENCE_MS
 
@@ -113,11 +113,12 @@ TWINS = {
 @contextmanager
 def at_virtual_time() -> Iterator[None]:
     """Let `daemon.duty` live at the simulation's time, for as long as this lasts."""
-    real = {name: getattr(duty, name) for name in TWINS}
-    for name, twin in TWINS.items():
-        setattr(duty, name, twin)
+    real = [(duty, name, getattr(duty, name)) for name in TWINS]
+    real.append((errands, "gevent", errands.gevent))
+    for module, name, _ in real:
+        setattr(module, name, TWINS[name])
     try:
         yield
     finally:
-        for name, value in real.items():
-            setattr(duty, name, value)
+        for module, name, value in real:
+            setattr(module, name, value)

@@ -67,7 +67,7 @@ class CoreNode:
         fate: Fate,
         *,
         post: CorePost,
-        check_timer: Callable[[CoreSwitch, str, int], None],
+        unpaid_us: Callable[[CoreSwitch, str, int], int],
         on_event: Callable[[Leg, Event, int], None],
         on_up: Callable[[], None],
         on_down: Callable[[], None],
@@ -78,7 +78,7 @@ class CoreNode:
         self.is_up = False
         self.events_are_late = self.commands_are_late = False
         self._switch, self._fate, self._post = switch, fate, post
-        self._check_timer = check_timer
+        self._unpaid_us = unpaid_us
         self._on_event, self._on_up, self._on_down = on_event, on_up, on_down
         self._shuffle, self._double = shuffle, double
         self._connection = 0
@@ -149,9 +149,15 @@ class CoreNode:
         return self._command("mark", write)
 
     def add_timer(self, call_uuid: str, seq: int, at_us: int, late_us: int = 0) -> None:
-        if not self._post.is_others:
-            self._check_timer(self._switch, call_uuid, at_us)
-        self._command("add_timer", lambda: self._switch.add_timer(call_uuid, seq, at_us, late_us))
+        # As it is paid for when it is asked for; one that the switch never hears of is none.
+        unpaid_us = self._unpaid_us(self._switch, call_uuid, at_us)
+
+        def arm() -> None:
+            if unpaid_us:
+                raise RuleBrokenError(2, f"{call_uuid}: a timer {unpaid_us} us unpaid")
+            self._switch.add_timer(call_uuid, seq, at_us, late_us)
+
+        self._command("add_timer", arm)
 
     def replace_timer(self, call_uuid: str, seq: int, at_us: int) -> None:
         def replace() -> None:

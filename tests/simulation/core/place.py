@@ -45,6 +45,7 @@ class CorePlace:
         self.switch = CoreSwitch(name, run.hub, self._draw, ask=self._ask, tell=self._tell)
         self.lock = CoreLock() if has_standby else None
         names = (name, f"{name} standby") if has_standby else (name,)
+        run.audit.risks.machines += len(names)
         self.seats = [Seat(each, self, run, self._draw) for each in names]
         self.is_calm = self.events_are_late = self.commands_are_late = False
         self._waiting: dict[Leg, CoreLife] = {}
@@ -70,8 +71,7 @@ class CorePlace:
     def close(self) -> None:
         """End them for good, without a word."""
         for seat in self.seats:
-            if seat.life is not None:
-                seat.life.process.kill()
+            seat.end()
         self.switch.forget()
 
     def spell(self, kind: str, us: int) -> None:
@@ -133,7 +133,7 @@ class CorePlace:
         node = CoreNode(
             self.switch,
             fate,
-            check_timer=self._run.audit.check_timer,
+            unpaid_us=self._run.audit.unpaid_us,
             shuffle=self._shuffle,
             double=self._double,
             **handlers,

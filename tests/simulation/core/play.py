@@ -16,9 +16,11 @@ from ..memory import accounts, entries, in_memory
 from ..memory.books import Transaction
 from ..weather import SPELL_US, SPELLS_PER_MIN, Diary, draw_weather
 from .audit import Audit
+from .disk import at_virtual_time as disks_at_virtual_time
+from .disk import draw_disk_weather
 from .lock import at_virtual_time
 from .place import CorePlace
-from .rules import CoreCheck, Quiet, check_books
+from .rules import CoreCheck, Quiet, check_books, check_disks
 from .shop import ACCOUNTS, CoreShop, code_of, start_us
 
 RUSH_US = 120 * S
@@ -55,8 +57,10 @@ class CoreRun:
         self.hub = Hub()
         self.start_us = start_us(draw)
         self.hub.now_us = self.start_us
-        self.audit = Audit()
-        self.db = shop.open(draw)
+        outage_draw = random.Random(f"outage/{seed}")
+        self.disk_weather = draw_disk_weather(outage_draw, is_fair=self.weather.is_fair)
+        self.db = shop.open(draw, outage_draw)
+        self.audit = Audit(lambda code: self.db.books.accounts[code])
         self.sql = SqlState(lambda: self.hub.now_us, self.audit.on_commit)
         self.topups: dict[tuple[str, str], int] = {}
         self.restless = draw.choice((0.05, 0.2, 1.0))
@@ -73,7 +77,7 @@ class CoreRun:
             for number in range(draw.choice((1, 1, 2)))
         ]
         self.audit.switches = {place.name: place.switch for place in self.places}
-        self.diary.tell(self.start_us, f"{self.weather}")
+        self.diary.tell(self.start_us, f"{self.weather} {self.disk_weather}")
 
     def play(self) -> CorePlayed:
         draw, hub = self.draw, self.hub
@@ -102,6 +106,7 @@ class CoreRun:
 
     def _check(self) -> None:
         check_books(self.db, self.audit, self.topups)
+        check_disks([seat.disk for place in self.places for seat in place.seats])
         quiet = Quiet(self.diary)
         for place in self.places:
             for uuid, legs in place.switch.calls.items():
@@ -115,6 +120,7 @@ class CoreRun:
                     granted_s=self.audit.talked_on_s(key),
                     quiet=quiet,
                     has_witness=self.weather.witnessed,
+                    is_priced_unheld=key in self.audit.risks.finished,
                 ).check()
 
     def _calm_down(self) -> None:
@@ -195,7 +201,7 @@ class CoreRun:
 @contextmanager
 def at_work() -> Iterator[None]:
     """Let the use cases keep their books in memory, and daemons take turns at virtual time."""
-    with in_memory(), at_virtual_time():
+    with in_memory(), at_virtual_time(), disks_at_virtual_time():
         yield
 
 

@@ -12,7 +12,7 @@ from .lock import Standing
 class CorePost:
     """One life's: whether its hook is open and its link wanted, and whether it may command.
 
-    Without a lock (a daemon that is alone) both doors are open, and it may.
+    Without a lock (a daemon that is alone) both doors are open once it is ready, and it may.
     """
 
     def __init__(
@@ -24,7 +24,7 @@ class CorePost:
         on_close: Callable[[], None],
     ) -> None:
         self._standing = standing
-        self.is_open = self.is_linked = standing is None
+        self.is_open = self.is_linked = False
         self._begin_work, self._on_open, self._on_close = begin, on_open, on_close
         self._duty: Duty | None = None
         if standing is not None:
@@ -33,8 +33,10 @@ class CorePost:
             )
 
     def keep(self) -> None:
-        """Stay on duty, or wait for it; returns at once without a lock."""
-        if self._duty is not None:
+        """Stay on duty, or wait for it; without a lock work from now on."""
+        if self._duty is None:
+            self._open()
+        else:
             self._duty.keep()
 
     def may_command(self) -> bool:
@@ -53,6 +55,9 @@ class CorePost:
 
     def _begin(self) -> None:
         self._begin_work()
+        self._open()
+
+    def _open(self) -> None:
         self.is_open = self.is_linked = True
         self._on_open()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from itertools import accumulate
 
 from fsbilling.calls.cdr import Cdr, EndSource
@@ -18,6 +19,7 @@ from ..memory.books import Books, MemoryDatabase
 from ..rules import CUT_LEAD_US, LATE_EVENTS_US, LATEST_END_US, RuleBrokenError
 from ..weather import Diary
 from .audit import Audit
+from .disk import Disk
 from .switch import ALLOTTED_TIMEOUT, CoreSwitch, Leg
 
 
@@ -50,24 +52,38 @@ def check_books(db: MemoryDatabase, audit: Audit, topups: dict[tuple[str, str], 
     _check_months(books)
 
 
+def check_disks(disks: Iterable[Disk]) -> None:
+    """See that nothing waits in a journal for ever, or for a person."""
+    for disk in disks:
+        if disk.aside.exists():
+            raise RuleBrokenError(4, f"set aside: {disk.aside.read_bytes()!r}")
+        if disk.path.stat().st_size:
+            raise RuleBrokenError(4, f"never played: {disk.path.read_bytes()!r}")
+
+
 def _check_entries(books: Books, topups: dict[tuple[str, str], int]) -> None:
-    charges: dict[tuple[str, str], int] = {}
-    paid: dict[tuple[str, str], int] = {}
+    """Each is posted once; a call's charges are its record's, less what a correction took back."""
+    posted: dict[tuple[str, str, EntryKind], int] = {}
     for (account_id, _seq), entry in books.entries.items():
-        found = {EntryKind.CHARGE: charges, EntryKind.TOPUP: paid}.get(entry.kind)
-        if found is None or entry.ref == "first":
-            continue
-        key = (books.codes[account_id], entry.ref)
-        if key in found:
+        key = (books.codes[account_id], entry.ref, entry.kind)
+        if key in posted:
             raise RuleBrokenError(4, f"{key} was posted twice")
-        found[key] = entry.amount_micros
+        posted[key] = entry.amount_micros
+    paid: dict[tuple[str, str], int] = {}
+    charged: Counter[tuple[str, str]] = Counter()
+    for (code, ref, kind), micros in posted.items():
+        if kind is EntryKind.TOPUP and ref != "first":
+            paid[code, ref] = micros
+        elif kind in (EntryKind.CHARGE, EntryKind.REVERSAL):
+            charged[code, ref.partition("#")[0]] -= micros
     if paid != topups:
         raise RuleBrokenError(4, f"top-ups: {topups} wanted, {paid} posted")
     billed = {
-        (cdr.account, call_ref(*key)): -cdr.charge_micros
+        (cdr.account, call_ref(*key)): cdr.charge_micros
         for key, cdr in books.cdrs.items()
         if cdr.charge_micros
     }
+    charges = {key: micros for key, micros in charged.items() if micros}
     if billed != charges:
         raise RuleBrokenError(4, f"charges and CDRs differ: {billed.items() ^ charges.items()}")
 
@@ -102,11 +118,13 @@ class CoreCheck:
         granted_s: int,
         quiet: Quiet,
         has_witness: bool,
+        is_priced_unheld: bool,
     ) -> None:
         self._switch, self._leg, self._hold = switch, leg, hold
         self._cdr = cdr
         self._granted_s = granted_s
         self._has_witness = has_witness
+        self._is_priced_unheld = is_priced_unheld
         self._end_us = max(each.ended_us for each in switch.calls[leg.uuid])
         self._is_quiet = quiet.was(leg.created_us - 70 * S, self._end_us + 5 * S)
 
@@ -153,8 +171,15 @@ class CoreCheck:
             raise self._broken(6, f"it ended at {self._end_us}, {leg.ended_us}")
 
     def _check_price(self, cdr: Cdr, hold: Hold) -> None:
-        """The live call, its record and a re-rating ask one function (rule 8)."""
-        due = price(hold.terms, cdr.answered_us, cdr.duration_us, hold.included_s)
+        """The live call, its record and a re-rating ask one function (rule 8).
+
+        In a journal the call was priced by its hold as its daemon knew it: where a renewal was
+        never heard of, with less of the package than SQL held (`settle.write_down`).
+        """
+        included_s = (
+            min(hold.included_s, cdr.included_s) if self._is_priced_unheld else hold.included_s
+        )
+        due = price(hold.terms, cdr.answered_us, cdr.duration_us, included_s)
         if cdr.charge_micros + cdr.waived_micros != due.amount_micros:
             raise self._broken(8, f"its price is {due.amount_micros}")
         if (cdr.billed_s, cdr.included_s) != (due.billed_s, due.included_s):

@@ -148,7 +148,7 @@ def _post_once(
     first = conn.books.asked_for.get((payer.account_id, kind, ref))
     if first is not None:
         return first if first.amount_micros == amount_micros else Refused("ref_used")
-    if payer.free_micros + amount_micros < 0:
+    if amount_micros < 0 and payer.free_micros + amount_micros < 0:
         return Refused("no_credit")
     accounts.revise(conn, payer.account_id)
     posted = post(
@@ -160,7 +160,6 @@ def _post_once(
         note=note,
         at_us=at_us,
     )
-    owed_micros = max(-(payer.free_micros + amount_micros), 0)
-    if owed_micros < payer.overdraft_micros:
-        accounts.set_overdraft(conn, payer.account_id, owed_micros)
+    if payer.overdraft_micros:
+        accounts.pay_back(conn, payer.account_id)
     return posted

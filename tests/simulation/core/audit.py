@@ -41,16 +41,7 @@ class Audit:
                 self._on_hold(conn, key, before)
         for table, key, _before in conn.changes:
             if table is books.accounts:
-                account = books.accounts[key]
-                held_micros = self._held_micros[account.account_id]
-                if account.free_micros + account.overdraft_micros < 0:
-                    raise RuleBrokenError(1, f"{key} is overspent by {-account.free_micros}")
-                if account.free_micros < 0 or account.overdraft_micros:
-                    self._check_overdraft(conn, account)
-                if account.held_micros != held_micros:
-                    raise RuleBrokenError(
-                        1, f"{key}: {account.held_micros} held, holds: {held_micros}"
-                    )
+                self._on_account(conn, books.accounts[key])
             elif table is books.usages:
                 used = books.usages[key]
                 if used.included_free_s < 0:
@@ -75,6 +66,15 @@ class Audit:
             return 0
         unpaid_us = at_us - leg.answered_us - self.granted_s((switch.name, uuid)) * S
         return unpaid_us if unpaid_us > ROUNDED_US else 0
+
+    def _on_account(self, conn: Transaction, account: Account) -> None:
+        held_micros = self._held_micros[account.account_id]
+        if account.held_micros != held_micros:
+            raise RuleBrokenError(
+                1, f"{account.code}: {account.held_micros} held, holds: {held_micros}"
+            )
+        if account.free_micros < 0 or account.overdraft_micros:
+            self._check_overdraft(conn, account)
 
     def _check_overdraft(self, conn: Transaction, account: Account) -> None:
         books = conn.books

@@ -68,6 +68,8 @@ class Risks:
         `is_played`: what it was granted in an outage became a hold just now. `is_settled`: what
         it has paid or was charged was posted.
         """
+        if now.free_micros + now.overdraft_micros < 0:
+            raise RuleBrokenError(1, f"{now.code} is overspent by {-now.free_micros}")
         limit_micros = now.limits.outage_limit_micros or 0
         owed_micros = max(-now.free_micros, 0)
         if owed_micros > limit_micros * self.machines:

@@ -73,15 +73,17 @@ class CoreLife:
             begin=self._catch_up,
             on_open=self._look_round,
             on_close=self._put_down,
+            is_wanted=lambda: self._outage.is_awaited,
         )
         self.node = make_node(
             fate,
             post=self.post,
             on_event=self._on_event,
-            on_up=lambda: self.process.spawn(self._take_up),
+            on_up=lambda: self.process.spawn(self._linked),
             on_down=lambda: self.meter.lost(self.node.name),
         )
         name = self.node.name
+        self.post.links[name] = self.node
         nodes = {name: self.node}
         self.meter = Meter(
             door,
@@ -177,6 +179,7 @@ class CoreLife:
             Errand(real.REFUSALS_S, self._unrecorded.write, "refusals not recorded yet"),
             Errand(real.PROBE_S, self._outage.probe, "outage not known"),
             Errand(real.TRUST_S, self._outage.read_trust, "who is trusted not read"),
+            Errand(real.PROBE_S, self.post.vigil.look, "the hook stays as it is"),
         ):
             self.process.spawn(errand.keep)
 
@@ -192,6 +195,7 @@ class CoreLife:
     def _look_round(self) -> None:
         self._on_duty()
         if self.node.is_up:
+            self.process.spawn(lambda: self.post.vigil.claim(self.node.name))
             self.process.spawn(self._take_up)
 
     def _put_down(self) -> None:
@@ -201,6 +205,10 @@ class CoreLife:
     def _on_event(self, leg: Leg, event: Event, stamp_us: int) -> None:
         self.meter.observe(self.node.name, stamp_us)
         self.meter.post((self.node.name, leg.call_uuid), event)
+
+    def _linked(self) -> None:
+        self.post.linked(self.node.name)
+        self._take_up()
 
     def _take_up(self) -> None:
         self._is_to_take_up = True

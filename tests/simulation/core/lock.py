@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from greenlet import getcurrent
 
 from fsbilling.clock import US_PER_S as S
-from fsbilling.daemon import duty, errands
+from fsbilling.daemon import duty, errands, vigil
 from fsbilling.errors import StoreError
 from fsbilling.store.switch_lock import SILENCE_MS
 
@@ -103,6 +103,7 @@ class Turn:
 TWINS = {
     "gevent": SimpleNamespace(sleep=lambda s: getcurrent().process.sleep(round(s * S))),
     "Semaphore": Turn,
+    "time": SimpleNamespace(monotonic=lambda: getcurrent().process.now_us / S),
     # Neither of a question's two ways takes longer than half of it.
     "sql_bound": lambda _bound_s: nullcontext(),
     "_now_s": lambda: getcurrent().process.now_us / S,
@@ -113,8 +114,8 @@ TWINS = {
 @contextmanager
 def at_virtual_time() -> Iterator[None]:
     """Let `daemon.duty` live at the simulation's time, for as long as this lasts."""
-    real = [(duty, name, getattr(duty, name)) for name in TWINS]
-    real.append((errands, "gevent", errands.gevent))
+    real = [(duty, name, getattr(duty, name)) for name in TWINS if hasattr(duty, name)]
+    real += [(errands, "gevent", errands.gevent), (vigil, "time", vigil.time)]
     for module, name, _ in real:
         setattr(module, name, TWINS[name])
     try:

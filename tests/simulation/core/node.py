@@ -176,7 +176,19 @@ class CoreNode:
                 self._switch.end(leg, cause, "")
             return leg is not None
 
-        return self._command("kill", hang_up)
+        return self._ask("kill", hang_up, is_command=True, may_be_off_duty=True)
+
+    def api(self, command: str, timeout_s: float = API_TIMEOUT_US / S) -> str:
+        """Tell the switch who works, or ask it: what the vigil says in words."""
+        name, _, assigned = command.partition("=")
+        if not assigned:
+            return self._ask("global_getvar", lambda: self._switch.on_duty)
+
+        def assign() -> str:
+            self._switch.on_duty = assigned
+            return "+OK"
+
+        return self._ask(name, assign)
 
     def warn(self, uuid: str, sound: str, leg: str) -> bool:
         return self._command("warn", lambda: uuid in self._switch.live)
@@ -185,13 +197,24 @@ class CoreNode:
         """Tell the switch something: on duty only, and never while another daemon is."""
         return self._ask(what, act, is_command=True)
 
-    def _ask(self, what: str, act: Callable[[], Answer], *, is_command: bool = False) -> Answer:
+    def _ask(
+        self,
+        what: str,
+        act: Callable[[], Answer],
+        *,
+        is_command: bool = False,
+        may_be_off_duty: bool = False,
+    ) -> Answer:
         fate, connection = self._fate, self._connection
         latency_us = LATE_US if self.commands_are_late else LATENCY_US
         self._need(connection)
         fate.wait(latency_us, what)
         if is_command and not self._post.may_command():
-            raise SwitchError("simulated: not on duty, another daemon may be")
+            obeys = self._post.off_duty() if may_be_off_duty else None
+            if obeys is None:
+                raise SwitchError("simulated: not on duty, another daemon may be")
+            act, hang_up = lambda: obeys(self._switch.on_duty) and hang_up(), act
+            is_command = False
         self._need(connection)
         if fate.strikes(fate.weather.api_unsent):
             self._time_out(f"unsent {what}")

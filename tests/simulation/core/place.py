@@ -35,6 +35,7 @@ class CorePlace:
         *,
         shuffle: float,
         double: float,
+        has_lock: bool,
         has_standby: bool,
         seed: object,
     ) -> None:
@@ -43,7 +44,7 @@ class CorePlace:
         self._shuffle, self._double = shuffle, double
         self._draw = random.Random(f"{name}/{seed}")
         self.switch = CoreSwitch(name, run.hub, self._draw, ask=self._ask, tell=self._tell)
-        self.lock = CoreLock() if has_standby else None
+        self.lock = CoreLock() if has_lock else None
         names = (name, f"{name} standby") if has_standby else (name,)
         run.audit.risks.machines += len(names)
         self.seats = [Seat(each, self, run, self._draw) for each in names]
@@ -77,7 +78,7 @@ class CorePlace:
     def spell(self, kind: str, us: int) -> None:
         """Let something go wrong here for a while."""
         now_us = self.hub.now_us
-        seat = self.seats[0] if self.lock is None else self._draw.choice(self.seats)
+        seat = self.seats[0] if len(self.seats) == 1 else self._draw.choice(self.seats)
         self._diary.trouble(now_us, now_us + us, f"{self.name} {kind}")
         if kind == "daemon_down":
             seat.kill_life(None, us)

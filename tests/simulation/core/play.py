@@ -16,8 +16,8 @@ from ..memory import accounts, entries, in_memory
 from ..memory.books import Transaction
 from ..weather import SPELL_US, SPELLS_PER_MIN, Diary, draw_weather
 from .audit import Audit
+from .disk import FULL_US, Disk, draw_disk_weather
 from .disk import at_virtual_time as disks_at_virtual_time
-from .disk import draw_disk_weather
 from .lock import at_virtual_time
 from .place import CorePlace
 from .rules import CoreCheck, Quiet, check_books, check_disks
@@ -30,6 +30,8 @@ CALM_US = 100 * S
 CALLS = (200, 800)
 STANDBY_SHARE = 0.15
 """In so many runs each switch has two daemons."""
+LOCK_SHARE = 0.3
+"""So many of the daemons that are alone have a lock all the same, as on PostgreSQL."""
 TAKEOVERS = {kind: SPELLS_PER_MIN[kind] for kind in ("freeze", "daemon_down", "sql_away")}
 """What then always goes wrong, unless nothing does: that for which the second one is there."""
 
@@ -57,7 +59,8 @@ class CoreRun:
         self.hub = Hub()
         self.start_us = start_us(draw)
         self.hub.now_us = self.start_us
-        outage_draw = random.Random(f"outage/{seed}")
+        outage_draw = self._outage_draw = random.Random(f"outage/{seed}")
+        has_lock = outage_draw.random() < LOCK_SHARE
         self.disk_weather = draw_disk_weather(outage_draw, is_fair=self.weather.is_fair)
         self.db = shop.open(draw, outage_draw)
         self.audit = Audit(lambda code: self.db.books.accounts[code])
@@ -71,6 +74,7 @@ class CoreRun:
                 self,
                 shuffle=0.1 * unruly,
                 double=0.1 * unruly,
+                has_lock=has_standby or has_lock,
                 has_standby=has_standby,
                 seed=seed,
             )
@@ -89,10 +93,12 @@ class CoreRun:
             at_us = self.start_us + S + int(draw.random() * (RUSH_US - S))
             hub.at(at_us, lambda place=place, plan=plan: place.switch.place(plan))
         self._plan_spells()
+        self._plan_full_disks()
         self._plan_operator()
         hub.run_until(self.start_us + RUSH_US)
         self._calm_down()
         self._check()
+        self.diary.oddities["call at risk"] = len(self.audit.risks.granted)
         return CorePlayed(calls, self.audit.commits, self.diary)
 
     def close(self) -> None:
@@ -121,6 +127,7 @@ class CoreRun:
                     quiet=quiet,
                     has_witness=self.weather.witnessed,
                     is_priced_unheld=key in self.audit.risks.finished,
+                    is_at_risk=key in self.audit.risks.granted,
                 ).check()
 
     def _calm_down(self) -> None:
@@ -159,6 +166,22 @@ class CoreRun:
             self.hub.after(us, lambda: setattr(self.sql, name, False))
         else:
             place.spell(kind, us)
+
+    def _plan_full_disks(self) -> None:
+        draw, per_min = self._outage_draw, self.disk_weather.full
+        for disk in (seat.disk for place in self.places for seat in place.seats):
+            at_us = self.start_us
+            while per_min:
+                at_us += round(draw.expovariate(per_min / 60) * S)
+                if at_us > self.start_us + RUSH_US:
+                    break
+                length_us = draw.randint(S // 10, FULL_US)
+                self.hub.at(at_us, lambda disk=disk, us=length_us: self._fill(disk, us))
+
+    def _fill(self, disk: Disk, us: int) -> None:
+        disk.is_full = True
+        self.diary.trouble(self.hub.now_us, self.hub.now_us + us, "disk full")
+        self.hub.after(us, lambda: setattr(disk, "is_full", False))
 
     def _plan_operator(self) -> None:
         """Top-ups and the like, repeated until SQL has said that they are done."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from fsbilling.daemon.duty import Duty
+from fsbilling.daemon.vigil import Vigil
 
 from .lock import Standing
+
+if TYPE_CHECKING:
+    from .node import CoreNode
 
 
 class CorePost:
@@ -22,8 +27,12 @@ class CorePost:
         begin: Callable[[], None],
         on_open: Callable[[], None],
         on_close: Callable[[], None],
+        is_wanted: Callable[[], bool],
     ) -> None:
         self._standing = standing
+        self.links: dict[str, CoreNode] = {}
+        """By switch."""
+        self.vigil = Vigil(self.links, self, is_wanted=is_wanted)
         self.is_open = self.is_linked = False
         self._begin_work, self._on_open, self._on_close = begin, on_open, on_close
         self._duty: Duty | None = None
@@ -53,8 +62,32 @@ class CorePost:
         if self._standing is not None:
             self._standing.release()
 
+    def off_duty(self) -> Callable[[str], bool] | None:
+        """When the switch obeys a kill though this daemon is off duty, by whom it names.
+
+        None: never.
+        """
+        duty, vigil = self._duty, self.vigil
+        if duty is not None and (duty.is_alone or vigil.is_ours()):
+            return lambda _owner: True
+        return (lambda owner: owner == vigil._token) if vigil.is_kept else None
+
+    def open(self, *, patient: bool) -> None:
+        """Open the hook; it is the vigil that says so."""
+        self.is_open = True
+
+    def close_hook(self) -> None:
+        """Close the hook, and leave the link."""
+        self.is_open = False
+
+    def linked(self, switch: str) -> None:
+        """A link has come up: the switch is told who works."""
+        if self._duty is not None and self._duty.may_work():
+            self.vigil.claim(switch)
+
     def _begin(self) -> None:
         self._begin_work()
+        self.vigil.end()
         self._open()
 
     def _open(self) -> None:
@@ -62,8 +95,11 @@ class CorePost:
         self._on_open()
 
     def _pause(self, is_awaited: bool) -> None:
-        self.is_open = self.is_open and not is_awaited
+        if is_awaited:
+            self.close_hook()
+            self.vigil.begin()
 
     def _hand_over(self) -> None:
+        self.vigil.end()
         self.is_open = self.is_linked = False
         self._on_close()

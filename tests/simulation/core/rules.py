@@ -119,12 +119,13 @@ class CoreCheck:
         quiet: Quiet,
         has_witness: bool,
         is_priced_unheld: bool,
+        is_at_risk: bool,
     ) -> None:
         self._switch, self._leg, self._hold = switch, leg, hold
         self._cdr = cdr
         self._granted_s = granted_s
         self._has_witness = has_witness
-        self._is_priced_unheld = is_priced_unheld
+        self._is_priced_unheld, self._is_at_risk = is_priced_unheld, is_at_risk
         self._end_us = max(each.ended_us for each in switch.calls[leg.uuid])
         self._is_quiet = quiet.was(leg.created_us - 70 * S, self._end_us + 5 * S)
 
@@ -143,6 +144,8 @@ class CoreCheck:
         self._check_times(cdr)
         self._check_price(cdr, hold)
         if self._is_quiet:
+            if self._is_at_risk:
+                raise self._broken(2, "let through without a hold, and nothing was wrong")
             self._check_quiet(cdr)
 
     def _broken(self, rule: int, what: str) -> RuleBrokenError:

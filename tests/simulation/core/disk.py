@@ -15,7 +15,6 @@ import msgspec
 from greenlet import getcurrent
 
 from fsbilling.billing.settler import CALL_ROOM_BYTES, Kept
-from fsbilling.clock import US_PER_S as S
 from fsbilling.store import journal as real
 from fsbilling.store.journal import Journal, JournalFull
 
@@ -27,7 +26,6 @@ HEAD_BYTES = 18
 ROOMY_BYTES = 64_000_000
 SMALL_CALLS = (5, 40)
 """For so many calls a small journal has room."""
-FULL_US = 20 * S
 TURN_US = 1_000
 
 

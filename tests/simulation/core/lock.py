@@ -17,7 +17,8 @@ from fsbilling.daemon import duty, errands, vigil
 from fsbilling.errors import StoreError
 from fsbilling.store.switch_lock import SILENCE_MS
 
-from ..doors import Fate, SqlState
+from ..doors import Fate
+from .sql import SqlView
 
 SILENCE_US = SILENCE_MS * 1_000
 TURN_US = 1_000
@@ -41,7 +42,7 @@ class CoreLock:
 class Standing:
     """One daemon's `SwitchLock`: every question may be late, or find SQL away."""
 
-    def __init__(self, lock: CoreLock, fate: Fate, sql: SqlState) -> None:
+    def __init__(self, lock: CoreLock, fate: Fate, sql: SqlView) -> None:
         self._lock, self._fate, self._sql = lock, fate, sql
 
     @property
@@ -76,6 +77,9 @@ class Standing:
 
     def _reach(self) -> CoreLock:
         self._fate.wait(self._sql.latency_us // 2, "lock")
+        if self._sql.is_cut:
+            # The server does not see it before the session has been silent for long.
+            raise StoreError("simulated: no way to SQL")
         if self._sql.is_away:
             self._lock.end(self)
             raise StoreError("simulated: SQL is away, and the lock's connection broken")

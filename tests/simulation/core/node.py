@@ -213,7 +213,7 @@ class CoreNode:
             obeys = self._post.off_duty() if may_be_off_duty else None
             if obeys is None:
                 raise SwitchError("simulated: not on duty, another daemon may be")
-            act, hang_up = lambda: obeys(self._switch.on_duty) and hang_up(), act
+            act = self._while_obeyed(act, obeys)
             is_command = False
         self._need(connection)
         if fate.strikes(fate.weather.api_unsent):
@@ -230,6 +230,20 @@ class CoreNode:
         self._read()
         self._need(connection)
         return answer
+
+    def _while_obeyed(
+        self, act: Callable[[], Answer], obeys: Callable[[str], bool]
+    ) -> Callable[[], Answer | bool]:
+        """Let the switch decide, at that moment, whether it does what a daemon off duty says."""
+
+        def obey() -> Answer | bool:
+            if not obeys(self._switch.on_duty):
+                return False
+            if self._post.is_others:
+                raise RuleBrokenError("never both", "a kill while another daemon is on duty")
+            return act()
+
+        return obey
 
     def _need(self, connection: int) -> None:
         if not self.is_up or connection != self._connection:

@@ -16,11 +16,12 @@ from ..memory import accounts, entries, in_memory
 from ..memory.books import Transaction
 from ..weather import SPELL_US, SPELLS_PER_MIN, Diary, draw_weather
 from .audit import Audit
-from .disk import FULL_US, Disk, draw_disk_weather
 from .disk import at_virtual_time as disks_at_virtual_time
+from .disk import draw_disk_weather
 from .lock import at_virtual_time
 from .place import CorePlace
 from .rules import CoreCheck, Quiet, check_books, check_disks
+from .seat import Seat
 from .shop import ACCOUNTS, CoreShop, code_of, start_us
 
 RUSH_US = 120 * S
@@ -30,6 +31,9 @@ CALM_US = 100 * S
 CALLS = (200, 800)
 STANDBY_SHARE = 0.15
 """In so many runs each switch has two daemons."""
+OUTAGE_SHARE, CUT_SHARE = 0.25, 0.15
+"""In so many runs SQL is away often, or a machine is cut off from it."""
+LONGEST_CUT_US = 20 * S
 LOCK_SHARE = 0.3
 """So many of the daemons that are alone have a lock all the same, as on PostgreSQL."""
 TAKEOVERS = {kind: SPELLS_PER_MIN[kind] for kind in ("freeze", "daemon_down", "sql_away")}
@@ -61,6 +65,12 @@ class CoreRun:
         self.hub.now_us = self.start_us
         outage_draw = self._outage_draw = random.Random(f"outage/{seed}")
         has_lock = outage_draw.random() < LOCK_SHARE
+        self.cut_per_min = 0.0
+        if not self.weather.is_fair:
+            if outage_draw.random() < OUTAGE_SHARE:
+                self.weather = replace(self.weather, sql_away=outage_draw.choice((2.0, 6.0)))
+            if outage_draw.random() < CUT_SHARE:
+                self.cut_per_min = 1.5
         self.disk_weather = draw_disk_weather(outage_draw, is_fair=self.weather.is_fair)
         self.db = shop.open(draw, outage_draw)
         self.audit = Audit(lambda code: self.db.books.accounts[code])
@@ -93,7 +103,7 @@ class CoreRun:
             at_us = self.start_us + S + int(draw.random() * (RUSH_US - S))
             hub.at(at_us, lambda place=place, plan=plan: place.switch.place(plan))
         self._plan_spells()
-        self._plan_full_disks()
+        self._plan_outages()
         self._plan_operator()
         hub.run_until(self.start_us + RUSH_US)
         self._calm_down()
@@ -167,21 +177,24 @@ class CoreRun:
         else:
             place.spell(kind, us)
 
-    def _plan_full_disks(self) -> None:
-        draw, per_min = self._outage_draw, self.disk_weather.full
-        for disk in (seat.disk for place in self.places for seat in place.seats):
-            at_us = self.start_us
-            while per_min:
-                at_us += round(draw.expovariate(per_min / 60) * S)
-                if at_us > self.start_us + RUSH_US:
-                    break
-                length_us = draw.randint(S // 10, FULL_US)
-                self.hub.at(at_us, lambda disk=disk, us=length_us: self._fill(disk, us))
+    def _plan_outages(self) -> None:
+        """What goes wrong for one machine alone: its disk is full, its way to SQL cut."""
+        per_min = {"disk full": self.disk_weather.full, "sql cut": self.cut_per_min}
+        for seat in (seat for place in self.places for seat in place.seats):
+            for kind, rate in per_min.items():
+                at_us = self.start_us
+                while rate:
+                    at_us += round(self._outage_draw.expovariate(rate / 60) * S)
+                    if at_us > self.start_us + RUSH_US:
+                        break
+                    us = self._outage_draw.randint(S // 10, LONGEST_CUT_US)
+                    self.hub.at(at_us, lambda k=kind, seat=seat, us=us: self._cut(k, seat, us))
 
-    def _fill(self, disk: Disk, us: int) -> None:
-        disk.is_full = True
-        self.diary.trouble(self.hub.now_us, self.hub.now_us + us, "disk full")
-        self.hub.after(us, lambda: setattr(disk, "is_full", False))
+    def _cut(self, kind: str, seat: Seat, us: int) -> None:
+        cut, name = (seat.sql, "is_cut") if kind == "sql cut" else (seat.disk, "is_full")
+        setattr(cut, name, True)
+        self.diary.trouble(self.hub.now_us, self.hub.now_us + us, kind)
+        self.hub.after(us, lambda: setattr(cut, name, False))
 
     def _plan_operator(self) -> None:
         """Top-ups and the like, repeated until SQL has said that they are done."""

@@ -14,6 +14,7 @@ from .disk import Disk
 from .life import CoreLife
 from .lock import Standing
 from .node import CoreNode
+from .sql import SqlView
 
 if TYPE_CHECKING:
     from .place import CorePlace
@@ -31,6 +32,7 @@ class Seat:
         self.name, self.hub = name, run.hub
         self.machine_clock = MachineClock(run.hub, run.weather.clock_offset_us)
         self.life: CoreLife | None = None
+        self.sql = SqlView(run.sql)
         self.disk = Disk(
             run.shop.folder / f"{name}.journal".replace(" ", "-"),
             run.disk_weather,
@@ -48,14 +50,14 @@ class Seat:
         self.fate = fate
         self.life = CoreLife(
             fate,
-            SqlDoor(run.db, fate, run.sql),
+            SqlDoor(run.db, fate, self.sql),
             run.shop.book,
             run.shop.regions,
             make_node=self._make_node,
             machine_clock=self.machine_clock,
             steady_clock=MachineClock(self.hub, self.machine_clock.offset_us),
             witness=place if run.weather.witnessed else None,
-            standing=Standing(place.lock, fate, run.sql) if place.lock else None,
+            standing=Standing(place.lock, fate, self.sql) if place.lock else None,
             journal=self.disk.open(fate),
             on_duty=lambda: self.connect_later(self._draw.randint(0, S // 2)),
             on_failure=lambda: self.hub.after(0, lambda: self.kill_life(process, RESTART_US)),
@@ -88,7 +90,7 @@ class Seat:
 
     def calm_down(self) -> None:
         """From now on nothing goes wrong."""
-        self.disk.is_full = False
+        self.disk.is_full = self.sql.is_cut = False
         if self.life is None:
             self.start_life()
         else:

@@ -107,7 +107,11 @@ class Outage:
             log.warning("the database is back", at_risk_micros=self.risk.micros())
         self._settler.is_out = False
         if self._known_changes != self.risk.changes:
-            self.read_trust()
+            try:
+                self.read_trust()
+            except StoreError as fault:
+                # What SQL took meanwhile counts on as at risk; the next probe asks again.
+                log.warning("who is trusted not read", fault=str(fault))
 
     def read_trust(self) -> None:
         """Read anew who is trusted, and with what. Raises StoreError; what was known stays."""

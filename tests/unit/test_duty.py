@@ -15,10 +15,11 @@ OTHER = "f" * 32
 
 
 class Lock:
-    """A switch's lock; another daemon waits for it, and SQL may be out."""
+    """A switch's lock; another daemon waits for it, or none, and SQL may be out."""
 
     def __init__(self):
         self.is_out = False
+        self.is_awaited = True
 
     def take(self):
         self._need_sql()
@@ -26,7 +27,7 @@ class Lock:
 
     def confirm(self):
         self._need_sql()
-        return True
+        return self.is_awaited
 
     def release(self): ...
 
@@ -74,7 +75,17 @@ def lock():
 @pytest.fixture
 def api(switch, lock):
     """What billing may say: on duty, another daemon waiting, and SQL lost since."""
-    link = Link(switch)
+    return said_off_duty(Link(switch), lock)
+
+
+@pytest.fixture
+def api_alone(switch, lock):
+    """The same, and no other daemon was there when SQL was last asked."""
+    lock.is_awaited = False
+    return said_off_duty(Link(switch), lock)
+
+
+def said_off_duty(link, lock):
     post = Post(
         lock,
         {"fs1": link},
@@ -89,7 +100,7 @@ def api(switch, lock):
     assert post._duty._confirm()
     lock.is_out = True
     assert not post._duty._confirm()
-    post._pause(is_awaited=True)
+    post._pause(is_awaited=lock.is_awaited)
     return post.api(link)
 
 
@@ -131,3 +142,40 @@ def test_nothing_is_ended_where_the_switch_names_nobody(api, switch):
 def test_what_cannot_stand_in_a_condition_is_not_ended(api):
     with pytest.raises(SwitchError, match="not on duty"):
         api("uuid_kill lead:4711 NORMAL_TEMPORARY_FAILURE")
+
+
+def test_a_daemon_alone_ends_an_unpaid_call(api_alone, switch):
+    assert api_alone(KILL) == "+OK\n"
+    assert LEG not in switch.channels
+
+
+def test_a_daemon_alone_ends_an_unpaid_call_of_a_switch_that_has_restarted(api_alone, switch):
+    del switch.globals["fsbilling_on_duty"]
+    assert api_alone(KILL) == "+OK\n"
+
+
+def test_a_daemon_alone_ends_one_that_cannot_stand_in_a_condition(api_alone):
+    assert api_alone("uuid_kill lead:4711 NORMAL_TEMPORARY_FAILURE").startswith("-ERR No such")
+
+
+def test_a_daemon_that_was_alone_ends_nothing_once_another_has_begun(api_alone, switch):
+    """It was stopped, or cut off from SQL, while the other one started and took over."""
+    switch.execute(f"global_setvar fsbilling_on_duty={OTHER}")
+    with pytest.raises(SwitchError, match="not on duty"):
+        api_alone(KILL)
+    assert LEG in switch.channels
+
+
+def test_a_daemon_that_was_alone_leaves_the_last_word_to_the_switch(switch, lock):
+    """The other one begins just after the switch was asked who works."""
+
+    class Overtaken(Link):
+        def api(self, command, timeout_s=5.0):
+            answer = super().api(command, timeout_s)
+            if command.startswith("global_getvar"):
+                self._switch.execute(f"global_setvar fsbilling_on_duty={OTHER}")
+            return answer
+
+    lock.is_awaited = False
+    assert said_off_duty(Overtaken(switch), lock)(KILL) == "-ERR No such channel!\n"
+    assert LEG in switch.channels

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from fsbilling.daemon import post as real
 from fsbilling.daemon.duty import Duty
 from fsbilling.daemon.vigil import Vigil
 
@@ -62,15 +63,8 @@ class CorePost:
         if self._standing is not None:
             self._standing.release()
 
-    def off_duty(self) -> Callable[[str], bool] | None:
-        """When the switch obeys a kill though this daemon is off duty, by whom it names.
-
-        None: never.
-        """
-        duty, vigil = self._duty, self.vigil
-        if duty is not None and (duty.is_alone or vigil.is_ours()):
-            return lambda _owner: True
-        return (lambda owner: owner == vigil._token) if vigil.is_kept else None
+    off_duty = real.Post._off_duty
+    """What becomes of a kill that is said off duty: the real one's answer."""
 
     def open(self, *, patient: bool) -> None:
         """Open the hook; it is the vigil that says so."""

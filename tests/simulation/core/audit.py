@@ -10,7 +10,7 @@ from fsbilling.credit.account import Account
 from fsbilling.rating.price import price
 from fsbilling.store.holds import Hold
 
-from ..memory.books import CallKey, Transaction
+from ..memory.books import Books, CallKey, Transaction
 from ..rules import RuleBrokenError
 from .risks import Risks
 from .switch import CoreSwitch
@@ -22,9 +22,9 @@ ROUNDED_US = 1_000
 class Audit:
     """Looks at the rows that each commit has changed, and at no others."""
 
-    def __init__(self, account: Callable[[str], Account]) -> None:
+    def __init__(self, books: Callable[[], Books]) -> None:
         self.commits = 0
-        self.risks = Risks(account)
+        self.risks = Risks(books)
         self.switches: dict[str, CoreSwitch] = {}
         self.holds: dict[CallKey, Hold] = {}
         """The last hold of each call that ever had one."""

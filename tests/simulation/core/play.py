@@ -73,7 +73,7 @@ class CoreRun:
                 self.cut_per_min = 1.5
         self.disk_weather = draw_disk_weather(outage_draw, is_fair=self.weather.is_fair)
         self.db = shop.open(draw, outage_draw)
-        self.audit = Audit(lambda code: self.db.books.accounts[code])
+        self.audit = Audit(lambda: self.db.books)
         self.sql = SqlState(lambda: self.hub.now_us, self.audit.on_commit)
         self.topups: dict[tuple[str, str], int] = {}
         self.restless = draw.choice((0.05, 0.2, 1.0))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fsbilling.billing.settler import Finished, Granted, Kept
+from fsbilling.calls.cdr import Cdr
 from fsbilling.credit.account import Account
 from fsbilling.store.holds import Hold
 
-from ..memory.books import CallKey
+from ..memory.books import Books, CallKey
 from ..rules import RuleBrokenError
 
 
@@ -16,17 +17,17 @@ class Risks:
     """Each machine's, by what its journal keeps and SQL does not hold yet.
 
     Args:
-        account: Gives an account as SQL has it.
+        books: Gives what SQL has.
     """
 
-    def __init__(self, account: Callable[[str], Account]) -> None:
+    def __init__(self, books: Callable[[], Books]) -> None:
         self.granted: dict[CallKey, Hold] = {}
         """What each call may have been granted at risk: it is or was in a journal."""
-        self.finished: set[CallKey] = set()
-        """The calls whose record may have been in a journal."""
+        self.finished: dict[CallKey, Cdr] = {}
+        """The record of each call that may have been in a journal."""
         self.machines = 0
         """How many there are: each may risk the whole amount."""
-        self._account = account
+        self._books = books
         self._kept: set[CallKey] = set()
         """The calls whose grant is on a disk for sure."""
         self._open: dict[CallKey, tuple[str, str, int]] = {}
@@ -41,7 +42,7 @@ class Risks:
                 self._check(machine, hold)
             case Finished(cdr=cdr):
                 key = (cdr.switch, cdr.uuid)
-                self.finished.add(key)
+                self.finished[key] = cdr
                 if key in self._open:
                     self._open[key] = (machine, cdr.account, cdr.charge_micros)
 
@@ -83,7 +84,7 @@ class Risks:
             raise RuleBrokenError(1, f"{now.code} may owe more than it does: {now}")
 
     def _check(self, machine: str, hold: Hold) -> None:
-        account = self._account(hold.call.account)
+        account = self._books().accounts[hold.call.account]
         limit_micros = account.limits.outage_limit_micros or 0
         if not limit_micros:
             raise RuleBrokenError(2, f"{account.code} is not trusted, and was granted {hold}")
@@ -92,10 +93,20 @@ class Risks:
             for of_machine, code, micros in self._open.values()
             if (of_machine, code) == (machine, account.code)
         )
-        owed_micros = account.overdraft_micros if self.machines == 1 else 0
+        owed_micros = self._owed_micros(account) if self.machines == 1 else 0
         if at_risk_micros + owed_micros > limit_micros:
             raise RuleBrokenError(
                 1,
                 f"{account.code} has {at_risk_micros} at risk and owes {owed_micros}; "
                 f"{limit_micros} may be",
             )
+
+    def _owed_micros(self, account: Account) -> int:
+        """What an account owes once the calls are settled of which the journal knows the end."""
+        holds = self._books().holds
+        given_back_micros = sum(
+            holds[key].amount_micros - cdr.charge_micros
+            for key, cdr in self.finished.items()
+            if cdr.account == account.code and key in holds
+        )
+        return max(account.overdraft_micros - given_back_micros, 0)

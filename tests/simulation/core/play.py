@@ -20,7 +20,7 @@ from .disk import at_virtual_time as disks_at_virtual_time
 from .disk import draw_disk_weather
 from .lock import at_virtual_time
 from .place import CorePlace
-from .rules import CoreCheck, Quiet, check_books, check_disks
+from .rules import STORE_TROUBLES, CoreCheck, Quiet, check_books, check_disks
 from .seat import Seat
 from .shop import ACCOUNTS, CoreShop, code_of, start_us
 
@@ -124,6 +124,8 @@ class CoreRun:
         check_books(self.db, self.audit, self.topups)
         check_disks([seat.disk for place in self.places for seat in place.seats])
         quiet = Quiet(self.diary)
+        listened = Quiet(self.diary, passed_over=STORE_TROUBLES)
+        over_us = self.start_us + RUSH_US
         for place in self.places:
             for uuid, legs in place.switch.calls.items():
                 key = (place.name, uuid)
@@ -138,6 +140,12 @@ class CoreRun:
                     has_witness=self.weather.witnessed,
                     is_priced_unheld=key in self.audit.risks.finished,
                     is_at_risk=key in self.audit.risks.granted,
+                    is_heard=(
+                        len(place.seats) == 1
+                        and len(legs) == 1
+                        and legs[0].ended_us < over_us
+                        and listened.was(legs[0].created_us - 70 * S, over_us)
+                    ),
                 ).check()
 
     def _calm_down(self) -> None:

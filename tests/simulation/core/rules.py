@@ -28,11 +28,29 @@ UNSEEN_US = 3_000 + 2 * LATENCY_US
 event comes through no filter."""
 
 
-class Quiet:
-    """Tells in which times nothing went wrong, however much did in others."""
+STORE_TROUBLES = (
+    "sql_away",
+    "sql_slow",
+    "sql cut",
+    "disk full",
+    "sync failed",
+    "commit unknown",
+    "write ",
+    "read ",
+)
+"""What goes wrong with SQL and disks begins so in the diary."""
 
-    def __init__(self, diary: Diary) -> None:
-        troubles = sorted((start, end) for start, end, _ in diary.troubles)
+
+class Quiet:
+    """Tells in which times nothing went wrong, however much did in others.
+
+    What is `passed_over` counts for nothing: a trouble that begins so.
+    """
+
+    def __init__(self, diary: Diary, passed_over: tuple[str, ...] = ()) -> None:
+        troubles = sorted(
+            (start, end) for start, end, what in diary.troubles if not what.startswith(passed_over)
+        )
         self._starts = [start for start, _ in troubles]
         self._latest_ends = list(accumulate((end for _, end in troubles), max))
 
@@ -125,11 +143,13 @@ class CoreCheck:
         has_witness: bool,
         is_priced_unheld: bool,
         is_at_risk: bool,
+        is_heard: bool,
     ) -> None:
         self._switch, self._leg, self._hold = switch, leg, hold
         self._cdr = cdr
         self._granted_s = granted_s
         self._has_witness = has_witness
+        self._is_heard = is_heard
         self._is_priced_unheld, self._is_at_risk = is_priced_unheld, is_at_risk
         self._end_us = max(each.ended_us for each in switch.calls[leg.uuid])
         self._is_quiet = quiet.was(leg.created_us - 70 * S, self._end_us + 5 * S)
@@ -148,6 +168,8 @@ class CoreCheck:
             raise self._broken(7, f"{leg.plan.owner} was to pay")
         self._check_times(cdr)
         self._check_price(cdr, hold)
+        if self._is_heard and leg.answered_us and cdr.end_source != EndSource.EVENT:
+            raise self._broken(6, "its end was heard, and somebody guessed at it")
         if self._is_quiet:
             if self._is_at_risk:
                 raise self._broken(2, "let through without a hold, and nothing was wrong")
@@ -195,10 +217,9 @@ class CoreCheck:
 
     def _check_quiet(self, cdr: Cdr) -> None:
         """Nothing was wrong: everything is exact, and nobody is ended before his time."""
-        leg = self._leg
-        end_us = self._end_us
-        if end_us - leg.ended_us < UNSEEN_US:
-            end_us = min(cdr.ended_us, end_us)
+        leg, end_us = self._leg, self._end_us
+        if end_us - leg.ended_us < UNSEEN_US and cdr.ended_us == leg.ended_us:
+            end_us = leg.ended_us
         duration_us = end_us - leg.answered_us if leg.answered_us else 0
         if cdr.duration_us != duration_us:
             raise self._broken(6, f"{duration_us} us were talked, nothing was wrong")

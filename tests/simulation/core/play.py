@@ -33,6 +33,7 @@ STANDBY_SHARE = 0.15
 """In so many runs each switch has two daemons."""
 OUTAGE_SHARE, CUT_SHARE = 0.25, 0.15
 """In so many runs SQL is away often, or a machine is cut off from it."""
+OUTAGES_PER_MIN = (2.0, 6.0)
 LONGEST_CUT_US = 20 * S
 LOCK_SHARE = 0.3
 """So many of the daemons that are alone have a lock all the same, as on PostgreSQL."""
@@ -68,7 +69,7 @@ class CoreRun:
         self.cut_per_min = 0.0
         if not self.weather.is_fair:
             if outage_draw.random() < OUTAGE_SHARE:
-                self.weather = replace(self.weather, sql_away=outage_draw.choice((2.0, 6.0)))
+                self.weather = replace(self.weather, sql_away=outage_draw.choice(OUTAGES_PER_MIN))
             if outage_draw.random() < CUT_SHARE:
                 self.cut_per_min = 1.5
         self.disk_weather = draw_disk_weather(outage_draw, is_fair=self.weather.is_fair)

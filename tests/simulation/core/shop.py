@@ -142,6 +142,7 @@ class CorePlan:
     rest_us: int = 0
 
 
+OUTAGE_LIMITS_MICROS = (None, None, None, 200_000, 2_000_000, 50_000_000)
 IN_MEMORY = Path("/dev/shm")
 
 
@@ -251,7 +252,7 @@ def _add_account(conn, draw: random.Random, position: int) -> None:
 
 def _trust(conn, draw: random.Random, code: str) -> None:
     """Trust half of the accounts with an amount while SQL is out."""
-    micros = draw.choice((None, None, None, 200_000, 2_000_000, 50_000_000))
+    micros = draw.choice(OUTAGE_LIMITS_MICROS)
     account = accounts.find(conn, code)
     accounts.keep(conn, replace(account, limits=Limits(outage_limit_micros=micros)))
 

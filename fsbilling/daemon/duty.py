@@ -80,8 +80,11 @@ class Duty:
         return self._has_worked and not self._is_awaited
 
     def may_work(self) -> bool:
-        """Whether this daemon works for its switches now; asks, when it is not sure any more."""
-        return self._is_sure() or self._confirm()
+        """Whether this daemon works for its switches now; asks, when it is not sure any more.
+
+        An answer that was long under way says nothing of now: the process may have been stopped.
+        """
+        return self._is_sure() or (self._confirm() and self._is_sure())
 
     def try_now(self) -> bool:
         """Take the lock if it is free, and begin. Raises what `begin` raises."""

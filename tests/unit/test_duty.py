@@ -179,3 +179,21 @@ def test_a_daemon_that_was_alone_leaves_the_last_word_to_the_switch(switch, lock
     lock.is_awaited = False
     assert said_off_duty(Overtaken(switch), lock)(KILL) == "-ERR No such channel!\n"
     assert LEG in switch.channels
+
+
+def test_a_sign_of_life_that_is_heard_of_too_late_lets_nothing_be_told(lock, monkeypatch):
+    """The daemon was stopped while the answer was under way: another may work by now."""
+    now = [0.0]
+    monkeypatch.setattr(duty, "_now_s", lambda: now[0])
+    mine = duty.Duty(lock, begin=lambda: None, pause=lambda _: None, hand_over=lambda: None)
+    assert mine.try_now()
+    now[0] += duty.VALID_S
+    assert mine.may_work()
+
+    def stopped():
+        now[0] += 60.0
+        return False
+
+    now[0] += duty.VALID_S
+    lock.confirm = stopped
+    assert not mine.may_work()

@@ -39,6 +39,10 @@ class Risks:
             case Granted(hold=hold):
                 self.granted[hold.call.key] = hold
                 self._open[hold.call.key] = (machine, hold.call.account, hold.amount_micros)
+                held = self._books().holds.get(hold.call.key)
+                if held is not None:
+                    # SQL took it before it went silent, and nobody heard of that.
+                    self.hold(hold.call.key, held)
                 self._check(machine, hold)
             case Finished(cdr=cdr):
                 key = (cdr.switch, cdr.uuid)

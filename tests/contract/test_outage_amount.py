@@ -115,3 +115,13 @@ def test_a_grant_that_sql_declines_for_good_is_at_risk_no_more(world):
     world.daemon.outage.read_trust()
     account = world.daemon.outage.trust.accounts["poor"]
     assert world.daemon.outage._free_micros(account) == YUAN
+
+
+def test_the_first_calls_of_a_day_are_bound_by_its_cap_in_an_outage_as_well(world):
+    """Nothing is counted for the day yet: all of its cap is left, and no more."""
+    trust(world, YUAN, "poor", daily_cap_micros=100_000)
+    world.run(86_400)
+    world.daemon.outage.read_trust()
+    without_sql(world)
+    call_much(world)
+    assert 0 < world.daemon.outage.risk.micros("poor") <= 100_000

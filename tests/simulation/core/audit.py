@@ -42,6 +42,8 @@ class Audit:
         for table, key, _before in conn.changes:
             if table is books.accounts:
                 self._on_account(conn, books.accounts[key])
+            elif table is books.spending:
+                self._on_spent(books, key)
             elif table is books.usages:
                 used = books.usages[key]
                 if used.included_free_s < 0:
@@ -75,6 +77,16 @@ class Audit:
             )
         if account.free_micros < 0 or account.overdraft_micros:
             self._check_overdraft(conn, account)
+
+    def _on_spent(self, books: Books, key: tuple[int, str]) -> None:
+        """A day's calls cost what its cap allows, and what each machine may risk beside SQL."""
+        account_id, period = key
+        limits = books.accounts[books.codes[account_id]].limits
+        if limits.daily_cap_micros is None or len(period) < len("2026-11-21"):
+            return
+        risked_micros = (limits.outage_limit_micros or 0) * self.risks.machines
+        if books.spending[key] > limits.daily_cap_micros + risked_micros:
+            raise RuleBrokenError("cap", f"{key}: {books.spending[key]} spent; {limits}")
 
     def _check_overdraft(self, conn: Transaction, account: Account) -> None:
         books = conn.books

@@ -98,6 +98,9 @@ class Risks:
             if (of_machine, code) == (machine, account.code)
         )
         owed_micros = self._owed_micros(account) if self.machines == 1 else 0
+        cap_micros = account.limits.daily_cap_micros
+        if cap_micros is not None and at_risk_micros > cap_micros:
+            raise RuleBrokenError("cap", f"{account.code} has {at_risk_micros} at risk: {account}")
         if at_risk_micros + owed_micros > limit_micros:
             raise RuleBrokenError(
                 1,

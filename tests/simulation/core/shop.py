@@ -143,6 +143,8 @@ class CorePlan:
 
 
 OUTAGE_LIMITS_MICROS = (None, None, None, 200_000, 2_000_000, 50_000_000)
+MAX_CALLS = (None, None, None, 3)
+DAILY_CAPS_MICROS = (None, None, None, 150_000, 1_500_000)
 IN_MEMORY = Path("/dev/shm")
 
 
@@ -254,7 +256,12 @@ def _trust(conn, draw: random.Random, code: str) -> None:
     """Trust half of the accounts with an amount while SQL is out."""
     micros = draw.choice(OUTAGE_LIMITS_MICROS)
     account = accounts.find(conn, code)
-    accounts.keep(conn, replace(account, limits=Limits(outage_limit_micros=micros)))
+    limits = Limits(
+        outage_limit_micros=micros,
+        max_calls=draw.choice(MAX_CALLS),
+        daily_cap_micros=draw.choice(DAILY_CAPS_MICROS),
+    )
+    accounts.keep(conn, replace(account, limits=limits))
 
 
 def _attempts(position: int):

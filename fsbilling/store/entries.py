@@ -81,7 +81,10 @@ def post_all(
     at_us: int,
     books: Books | None = None,
 ) -> list[Entry]:
-    """Append entries in their order, as `post` does: one change of the account for all of them."""
+    """Append entries in their order, as `post` does: one change of the account for all of them.
+
+    What they give back lowers what an outage let the account owe.
+    """
     if not drafts:
         return []
     if books is None:
@@ -108,6 +111,7 @@ def post_all(
         _INSERT.later(conn, msgspec.structs.asdict(each))
     last = {"balance": balance_micros, "seq": posted[-1].seq, "hash": prev_hash}
     _CLOSE_BOOKS.later(conn, {"of_account": account_id, **last})
+    accounts.pay_back(conn, account_id)
     return posted
 
 

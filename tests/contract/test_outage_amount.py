@@ -5,12 +5,18 @@ Each was found by the simulation of the core (`tests/simulation`).
 
 from contextlib import suppress
 
+import msgspec
 import pytest
 from outages import YUAN, trust, with_sql_again, without_sql, world_with_journal
+from sqlalchemy import update
 
+from fsbilling.billing.exact import make_exact
+from fsbilling.calls.cdr import EndSource
+from fsbilling.calls.event import HungUp
 from fsbilling.errors import StoreDeclined, StoreError
 from fsbilling.store import directory
 from fsbilling.store.journal import Journal
+from fsbilling.store.schema import cdr as cdr_table
 
 POOR = {"variables": {"sip_auth_username": "2002", "sip_authorized": "true"}}
 MANY = 60
@@ -125,3 +131,17 @@ def test_the_first_calls_of_a_day_are_bound_by_its_cap_in_an_outage_as_well(worl
     without_sql(world)
     call_much(world)
     assert 0 < world.daemon.outage.risk.micros("poor") <= 100_000
+
+
+def test_a_correction_that_gives_back_lowers_what_the_account_owes(world):
+    without_sql(world)
+    uuid = world.call(talk_us=5_000_000, **POOR)
+    world.run(40)
+    with_sql_again(world)
+    estimate = msgspec.structs.replace(world.cdr(uuid), end_source=EndSource.ESTIMATE)
+    with world.db.write() as conn:
+        conn.execute(update(cdr_table).values(end_source=EndSource.ESTIMATE))
+    assert world.account("poor").overdraft_micros == owed_micros(world) == 50_000
+    ended = HungUp(leg_uuid=uuid, ended_us=estimate.answered_us + 1_000_000)
+    make_exact(world.db, world.daemon.book, estimate, ended, now_us=world.clock.now_us())
+    assert world.account("poor").overdraft_micros == owed_micros(world) == 10_000

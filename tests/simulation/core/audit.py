@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from typing import TypeVar
 
 from fsbilling.clock import US_PER_S as S
 from fsbilling.credit.account import Account
+from fsbilling.ledger.entry import EntryKind
 from fsbilling.rating.price import price
 from fsbilling.store.holds import Hold
 
@@ -15,6 +17,7 @@ from ..rules import RuleBrokenError
 from .risks import Risks
 from .switch import CoreSwitch
 
+Key, Row = TypeVar("Key"), TypeVar("Row")
 ROUNDED_US = 1_000
 """A timer's end is rounded up to a millisecond."""
 
@@ -43,7 +46,7 @@ class Audit:
             if table is books.accounts:
                 self._on_account(conn, books.accounts[key])
             elif table is books.spending:
-                self._on_spent(books, key)
+                self._on_spent(conn, key)
             elif table is books.usages:
                 used = books.usages[key]
                 if used.included_free_s < 0:
@@ -78,9 +81,19 @@ class Audit:
         if account.free_micros < 0 or account.overdraft_micros:
             self._check_overdraft(conn, account)
 
-    def _on_spent(self, books: Books, key: tuple[int, str]) -> None:
-        """A day's calls cost what its cap allows, and what each machine may risk beside SQL."""
-        account_id, period = key
+    def _on_spent(self, conn: Transaction, key: tuple[int, str]) -> None:
+        """A day's calls cost what its cap allows, and what each machine may risk beside SQL.
+
+        Not so what a correction charges for seconds that were paid for once (`billing.exact`).
+        """
+        books = conn.books
+        (account_id, period), before_micros = key, _before(conn, books.spending, key) or 0
+        is_correction = any(
+            table is books.entries and books.entries[of].kind is EntryKind.REVERSAL
+            for table, of, _ in conn.changes
+        )
+        if is_correction or books.spending[key] <= before_micros:
+            return
         limits = books.accounts[books.codes[account_id]].limits
         if limits.daily_cap_micros is None or len(period) < len("2026-11-21"):
             return
@@ -90,11 +103,7 @@ class Audit:
 
     def _check_overdraft(self, conn: Transaction, account: Account) -> None:
         books = conn.books
-        before = next(
-            row
-            for table, key, row in conn.changes
-            if table is books.accounts and key == account.code
-        )
+        before = _before(conn, books.accounts, account.code)
         is_played = any(
             table is books.holds and key in self.risks.granted and key in books.holds
             for table, key, _ in conn.changes
@@ -158,6 +167,11 @@ class Audit:
     def _alive(self, key: CallKey) -> list[str]:
         """The legs of a call that the switch has not ended."""
         return [leg.uuid for leg in self.switches[key[0]].calls[key[1]] if not leg.ended_us]
+
+
+def _before(conn: Transaction, table: dict[Key, Row], key: Key) -> Row:
+    """Give a row as it was before this transaction, which has changed it."""
+    return next(row for of, changed, row in conn.changes if of is table and changed == key)
 
 
 def _micros(hold: Hold | None) -> int:

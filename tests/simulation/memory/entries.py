@@ -31,7 +31,7 @@ def post(
     books: Books | None = None,
 ) -> Entry:
     draft = Draft(kind=kind, amount_micros=amount_micros, ref=ref, note=note)
-    return post_all(conn, account_id, [draft], at_us)[0]
+    return _append(conn, account_id, [draft], at_us)[0]
 
 
 def post_all(
@@ -43,6 +43,12 @@ def post_all(
 ) -> list[Entry]:
     if not drafts:
         return []
+    posted = _append(conn, account_id, drafts, at_us)
+    accounts.pay_back(conn, account_id)
+    return posted
+
+
+def _append(conn: Transaction, account_id: int, drafts: Sequence[Draft], at_us: int) -> list[Entry]:
     tables = conn.books
     conn.lock(account_id)
     account = tables.accounts[tables.codes[account_id]]

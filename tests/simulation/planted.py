@@ -282,11 +282,13 @@ def a_sweep_takes_calls_in_the_journal_for_settled(plant: Plant) -> None:
 
 def with_many_outages(plant: Plant, **more: float) -> None:
     """Let SQL go and come all the time, of every daemon that has a lock to lose by it."""
-    weather = Weather(sql_away=15.0, **more)
+    weather = Weather(sql_away=20.0, **more)
     plant.setattr(core_play, "draw_weather", lambda _draw: weather)
+    plant.setattr(core_shop, "MAX_CALLS", (None,))
+    plant.setattr(core_shop, "DAILY_CAPS_MICROS", (None,))
     plant.setattr(core_play, "STANDBY_SHARE", 0.0)
     plant.setattr(core_play, "LOCK_SHARE", 1.0)
-    plant.setitem(core_play.SPELL_US, "sql_away", (S // 10, 4 * S))
+    plant.setitem(core_play.SPELL_US, "sql_away", (S // 10, 3 * S))
 
 
 BUGS: dict[Callable[[Plant], None], int | str] = {

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from fsbilling.clock import US_PER_S as S
 from fsbilling.credit.account import Account
-from fsbilling.ledger.entry import EntryKind
 from fsbilling.rating.price import price
 from fsbilling.store.holds import Hold
 
@@ -88,11 +87,8 @@ class Audit:
         """
         books = conn.books
         (account_id, period), before_micros = key, _before(conn, books.spending, key) or 0
-        is_correction = any(
-            table is books.entries and books.entries[of].kind is EntryKind.REVERSAL
-            for table, of, _ in conn.changes
-        )
-        if is_correction or books.spending[key] <= before_micros:
+        is_held = any(table is books.holds for table, _, _ in conn.changes)
+        if not is_held or books.spending[key] <= before_micros:
             return
         limits = books.accounts[books.codes[account_id]].limits
         if limits.daily_cap_micros is None or len(period) < len("2026-11-21"):

@@ -23,9 +23,12 @@ def allowed_to(conn: Connection, account: Account, created_us: int) -> Allowance
 
 
 def caps_left(conn: Connection, account: Account, created_us: int) -> int:
-    """Say what the caps alone leave to calls that begin at `created_us`; never negative."""
+    """Say what the caps alone leave to new calls that begin at `created_us`; never negative.
+
+    A day or a month that is not counted yet begins with the first of them.
+    """
     of = periods(account.limits, created_us)
-    used = spending.used(conn, account.account_id, of)
+    used = {of.day: 0, of.month: 0} | spending.used(conn, account.account_id, of)
     return max(allowance(MAX_MICROS, account.limits, of, used).free_micros, 0)
 
 

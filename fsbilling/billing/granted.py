@@ -21,9 +21,10 @@ def place(db: Database, granted: Hold) -> bool:
             return False
         # SQL may have taken a first hold for it just before it went silent.
         held = holds.find(conn, call.switch, call.uuid)
-        extra_micros = granted.amount_micros - (held.amount_micros if held else 0)
-        if held is not None and extra_micros <= 0:
+        if held is not None and _covers(held, granted):
             return False
+        amount_micros = max(granted.amount_micros, held.amount_micros if held else 0)
+        extra_micros = amount_micros - (held.amount_micros if held else 0)
         beyond_micros = extra_micros - account.free_micros
         if beyond_micros > account.overdraft_micros:
             accounts.set_overdraft(conn, account.account_id, beyond_micros)
@@ -35,11 +36,22 @@ def place(db: Database, granted: Hold) -> bool:
                 conn,
                 call.switch,
                 call.uuid,
-                amount_micros=granted.amount_micros,
+                amount_micros=amount_micros,
                 included_s=held.included_s,
-                granted_s=granted.granted_s,
+                granted_s=max(granted.granted_s, held.granted_s),
                 timer_seq=held.timer_seq,
                 seen_us=held.seen_us,
             )
         spend(conn, account, call.created_us, extra_micros)
     return True
+
+
+def _covers(held: Hold, granted: Hold) -> bool:
+    """Tell whether a hold is what this grant became, or pays for as much.
+
+    What it became may have been renewed since, or given back: a journal may be played again.
+    """
+    is_its_own = held.authorised_us == granted.authorised_us
+    return is_its_own or (
+        held.amount_micros >= granted.amount_micros and held.granted_s >= granted.granted_s
+    )

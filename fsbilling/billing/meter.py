@@ -80,6 +80,10 @@ class Meter:
         """Tell whether something is happening to this call just now."""
         return self._mailboxes.has_job(key)
 
+    def is_at_risk(self, key: CallKey) -> bool:
+        """Tell whether a call was let through while SQL was out, and has no hold there yet."""
+        return key in self._settler.risk
+
     def adopt(self, session: Session) -> None:
         """Take charge of a call that was just authorised."""
         if session.call.key not in self.calls:
@@ -146,7 +150,7 @@ class Meter:
             session = self.calls.get(key)
             if session is None:
                 continue
-            if key in self._settler.risk:
+            if self.is_at_risk(key):
                 # What was granted while SQL was out stands in the journal, and is more.
                 continue
             if hold.timer_seq > session.timer_seq or hold.granted_s < session.granted_s:
@@ -262,7 +266,7 @@ class Meter:
 
     def _renew(self, session: Session) -> on.Event:
         now_us = self.now_us(session.call.switch)
-        if self._settler.is_out or session.call.key in self._settler.risk:
+        if self._settler.is_out or self.is_at_risk(session.call.key):
             # Nobody waits for an SQL that is out; and renewed is what is held there.
             return on.RenewalUnknown(now_us)
         return renew(

@@ -107,7 +107,11 @@ class Outage:
             log.warning("the database is back", at_risk_micros=self.risk.micros())
         self._settler.is_out = False
         if self._known_changes != self.risk.changes:
-            self.read_trust()
+            try:
+                self.read_trust()
+            except StoreError as fault:
+                # What SQL took meanwhile counts on as at risk; the next probe asks again.
+                log.warning("who is trusted not read", fault=str(fault))
 
     def read_trust(self) -> None:
         """Read anew who is trusted, and with what. Raises StoreError; what was known stays."""
@@ -115,6 +119,7 @@ class Outage:
         with self._db.read(BULK_BOUND_S) as conn:
             self.trust = Trust.read(conn, self._clock.now_us())
         self._known_changes = changes
+        self.risk.seen(changes)
 
     def authorise(self, attempt: Attempt) -> Authorised | Refused:
         """Grant a call against what its account may risk.
@@ -199,11 +204,10 @@ class Outage:
 
     def _free_micros(self, account: Account) -> int:
         limit_micros = account.limits.outage_limit_micros or 0
-        at_risk_micros = self.risk.micros(account.code) + account.overdraft_micros
+        # What SQL took since it was asked may be owed, and may be spent.
+        at_risk_micros = self.risk.micros(account.code) + self.risk.unseen[account.code]
         cap_micros = self.trust.caps_left_micros.get(account.code, limit_micros)
-        return max(
-            min(limit_micros - at_risk_micros, cap_micros - self.risk.micros(account.code)), 0
-        )
+        return max(min(limit_micros - account.overdraft_micros, cap_micros) - at_risk_micros, 0)
 
     def _with_live_calls(self, account: Account) -> Account:
         return msgspec.structs.replace(

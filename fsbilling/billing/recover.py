@@ -112,7 +112,7 @@ class Recovery:
         return {
             session.call.key
             for session in unhurried(self._meter.calls.on(switch), self._breathe)
-            if session.phase is not Phase.SETTLING
+            if session.phase is not Phase.SETTLING and not self._meter.is_at_risk(session.call.key)
         }
 
     def _forget_settled(self, settled: AbstractSet[CallKey]) -> None:

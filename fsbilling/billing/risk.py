@@ -1,8 +1,8 @@
-"""What accounts have at risk: granted while SQL was out, and not yet held in SQL."""
+"""What accounts have at risk: granted while SQL was out, and not yet seen held in SQL."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 
 from fsbilling.calls.call import CallKey
 
@@ -13,15 +13,19 @@ class Risk:
     Attributes:
         by_account: What is at risk in all, by account.
         live_calls: How many calls with something at risk are not over, by account.
+        unseen: What SQL holds of grants and nobody has read there yet, by account.
         changes: How often a grant was taken out: its account then stands otherwise in SQL.
     """
 
     def __init__(self) -> None:
         self.by_account: Counter[str] = Counter()
         self.live_calls: Counter[str] = Counter()
+        self.unseen: Counter[str] = Counter()
         self.changes = 0
         self._grants: dict[CallKey, tuple[str, int]] = {}
         self._over: set[CallKey] = set()
+        self._held: deque[tuple[int, str, int]] = deque()
+        """What `unseen` counts, each with the change that it was."""
 
     def __contains__(self, key: CallKey) -> bool:
         """Tell whether this call has no hold in SQL yet."""
@@ -39,12 +43,31 @@ class Risk:
             return
         account, before_micros = self._grants[key]
         self._grants[key] = (account, micros)
-        self._over.add(key)
         self.by_account[account] += micros - before_micros
-        self.live_calls[account] -= 1
+        self.end(key)
+
+    def end(self, key: CallKey) -> None:
+        """Take note that a call is over, or never was; what it may cost stays at risk."""
+        if key in self._grants and key not in self._over:
+            self._over.add(key)
+            self.live_calls[self._grants[key][0]] -= 1
+
+    def hold(self, key: CallKey) -> None:
+        """Let SQL bear it: its hold is there now, and counted here until somebody has read so."""
+        if key in self._grants:
+            account, micros = self._grants[key]
+            self.drop(key)
+            self.unseen[account] += micros
+            self._held.append((self.changes, account, micros))
+
+    def seen(self, changes: int) -> None:
+        """Take note that the accounts were read after so many `changes`."""
+        while self._held and self._held[0][0] <= changes:
+            _, account, micros = self._held.popleft()
+            self.unseen[account] -= micros
 
     def drop(self, key: CallKey) -> None:
-        """Forget a call whose hold is in SQL now, or whose grant will never be."""
+        """Forget a call whose grant will never be a hold."""
         if key not in self._grants:
             return
         account, micros = self._grants.pop(key)

@@ -13,12 +13,13 @@ from fsbilling.calls.call import CallKey
 from fsbilling.calls.cdr import Cdr
 from fsbilling.calls.event import HungUp
 from fsbilling.calls.session import Session
-from fsbilling.calls.settlement import settled_cdr
+from fsbilling.calls.settlement import repriced_cdr, settled_cdr
 from fsbilling.credit.account import Account
 from fsbilling.ledger.entry import EntryKind, call_ref
 from fsbilling.rating.tariff import Tariff, Volume
 from fsbilling.store import accounts, cdrs, entries, settling, usages
 from fsbilling.store.engine import Database
+from fsbilling.store.hold_rows import Hold
 from fsbilling.store.settling import Taken
 
 
@@ -61,15 +62,26 @@ def settle(
 def write_down(db: Database, book: TariffBook, cdr: Cdr, *, now_us: int) -> bool:
     """Do the same with a call that was priced while SQL was out; False when it had been settled.
 
-    The price stays: it was made from the hold as the call knew it, which is never more than the
-    row has. Raises StoreError as `settle`.
+    The price stays: it was made from the hold as the call knew it. Where another daemon has given
+    back some of that since, the row has less, and no more is charged. Raises StoreError as
+    `settle`.
     """
     tariff = book.numbered(cdr.tariff, cdr.tariff_version, now_us)
     with db.write() as conn:
         taken = _take(conn, cdr.account, (cdr.switch, cdr.uuid), cdr.created_us)
         if taken is None:
             return False
+        cdr = _within(cdr, taken.hold)
         return post(conn, book, tariff, taken.account, cdr, now_us=now_us, taken=taken)
+
+
+def _within(cdr: Cdr, hold: Hold) -> Cdr:
+    """Let a call be charged what is held for it at most, of credit and of the package."""
+    if cdr.charge_micros <= hold.amount_micros and cdr.included_s <= hold.included_s:
+        return cdr
+    included_s = min(cdr.included_s, hold.included_s)
+    cdr = msgspec.structs.replace(cdr, included_s=included_s)
+    return repriced_cdr(cdr, hold.terms, hold.amount_micros)
 
 
 def _take(conn: Connection, account: str, key: CallKey, created_us: int) -> Taken | None:

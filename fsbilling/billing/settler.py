@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 import structlog
 
@@ -20,7 +22,7 @@ from fsbilling.errors import Refused, StoreDeclined, StoreError
 from fsbilling.store import cdr_keys, holds
 from fsbilling.store.engine import Database
 from fsbilling.store.hold_rows import Hold
-from fsbilling.store.journal import Journal
+from fsbilling.store.journal import Journal, JournalFull
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +82,7 @@ class Settler:
         self._tries = 0
         self.is_out = False
         self.risk = Risk()
+        self._take_stock()
 
     def settle(self, session: Session, ending: HungUp) -> Cdr | None:
         """Write down a finished call; None when it had been settled before (DESIGN rule 4).
@@ -113,7 +116,11 @@ class Settler:
         try:
             self._journal.append(msgspec.json.encode(Granted(hold)))
         except StoreError as fault:
-            self.risk.drop(key)
+            if isinstance(fault, JournalFull):
+                self.risk.drop(key)
+            else:
+                # It may be on the disk, and is played then: it stays at risk until that is done.
+                self.risk.end(key)
             log.error("grant not kept", call_uuid=hold.call.uuid, fault=str(fault))
             return JOURNAL_FULL
         return None
@@ -156,6 +163,16 @@ class Settler:
             journal.drop_first()
         return played
 
+    def _take_stock(self) -> None:
+        """Count what the daemon before this one has left at risk in the journal."""
+        for record in self._journal.records() if self._journal else ():
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                match msgspec.json.decode(record, type=Kept):
+                    case Granted(hold=hold):
+                        self.risk.put(hold.call.key, hold.call.account, hold.amount_micros)
+                    case Finished(cdr=cdr):
+                        self.risk.lower((cdr.switch, cdr.uuid), cdr.charge_micros)
+
     def _play_one(self, kept: Kept) -> None:
         match kept:
             case Finished(cdr=cdr):
@@ -163,7 +180,7 @@ class Settler:
             case Granted(hold=hold):
                 call = hold.call
                 placed = place(self._db, hold)
-                self.risk.drop(call.key)
+                self.risk.hold(call.key)
                 log.info("granted in an outage", call_uuid=call.uuid, held=placed)
             case Talking(switch=switch, uuid=uuid, answered_us=answered_us):
                 with self._db.write() as conn:

@@ -73,7 +73,10 @@ class Duty:
 
     @property
     def is_alone(self) -> bool:
-        """Whether this daemon has worked since it took the lock, and none was waiting for it."""
+        """Whether this daemon has worked since it took the lock, and none was waiting for it.
+
+        As SQL said last: one that has started since may have taken it from a daemon that hung.
+        """
         return self._has_worked and not self._is_awaited
 
     def may_work(self) -> bool:

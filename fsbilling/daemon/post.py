@@ -92,19 +92,21 @@ class Post:
 
         def api(command: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
             if not command.startswith(QUESTIONS) and not self._duty.may_work():
-                command = self._off_duty(command)
+                command = self._off_duty(link, command)
             return link.api(command, timeout_s)
 
         return api
 
-    def _off_duty(self, command: str) -> str:
+    def _off_duty(self, link: Link, command: str) -> str:
         """Let an unpaid call be ended also without SQL, where no other daemon can have taken it.
 
-        With another one waiting the switch itself says so: whoever works has told it before it
-        hears of any call there. Raises SwitchError for all other commands.
+        The switch itself says so: whoever works has told it before it hears of any call there.
+        Raises SwitchError for all other commands.
         """
         if command.startswith("uuid_kill "):
-            if self._duty.is_alone or self.vigil.is_ours():
+            if self._duty.is_alone:
+                return self.vigil.unless_anothers(link, command)
+            if self.vigil.is_ours():
                 return command
             if self.vigil.is_kept:
                 return self.vigil.while_ours(command)

@@ -75,6 +75,19 @@ class Vigil:
         condition = f"'${{global_getvar({VARIABLE})}}' == '{self._token}'"
         return f"expand uuid_kill ${{cond({condition} ? {identity} : {NOBODY})}} {cause}"
 
+    def unless_anothers(self, link: Link, kill: str) -> str:
+        """Make of a kill what may be said by a daemon that was alone when SQL was last asked.
+
+        Another one may have begun since: then the switch names that. One that has restarted
+        names nobody. Raises SwitchError when it names another, or does not say.
+        """
+        owner = link.api(f"global_getvar {VARIABLE}").strip()
+        if owner == self._token and is_uuid(kill.split(" ")[1]):
+            return self.while_ours(kill)
+        if owner != self._token and _TOKEN.fullmatch(owner):
+            raise SwitchError("not on duty: another daemon is")
+        return kill
+
     def look(self) -> None:
         """Open the hook or close it, by what the switches say now."""
         if not self._is_over_due():

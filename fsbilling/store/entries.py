@@ -70,7 +70,7 @@ def post(
     hold back before its charge is posted.
     """
     draft = Draft(kind=kind, amount_micros=amount_micros, ref=ref, note=note)
-    (posted,) = post_all(conn, account_id, [draft], at_us, books)
+    (posted,) = _append(conn, account_id, [draft], at_us, books)
     return posted
 
 
@@ -81,9 +81,20 @@ def post_all(
     at_us: int,
     books: Books | None = None,
 ) -> list[Entry]:
-    """Append entries in their order, as `post` does: one change of the account for all of them."""
+    """Append entries in their order, as `post` does: one change of the account for all of them.
+
+    What they give back lowers what an outage let the account owe.
+    """
     if not drafts:
         return []
+    posted = _append(conn, account_id, drafts, at_us, books)
+    accounts.pay_back(conn, account_id)
+    return posted
+
+
+def _append(
+    conn: Connection, account_id: int, drafts: Sequence[Draft], at_us: int, books: Books | None
+) -> list[Entry]:
     if books is None:
         books = books_of(_BOOKS.first(conn, {"of_account": account_id}))
     balance_micros, prev_hash = books.balance_micros, books.last_hash

@@ -16,7 +16,7 @@ import fcntl
 import os
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import structlog
@@ -89,6 +89,11 @@ class Journal:
         self._cut(0)
         return None
 
+    def records(self) -> Iterator[bytes]:
+        """Give each record that was not played, oldest first; all of them stay."""
+        for _, payload in self._records_from(self._next):
+            yield payload
+
     def drop_first(self) -> None:
         """Go on behind the oldest record, which was played; the last one empties the file."""
         payload = self.first()
@@ -154,15 +159,12 @@ class Journal:
 
     def _mend(self) -> None:
         """Cut what follows the last whole record, and say how much cannot be read."""
-        at = end = whole_bytes = records = 0
-        while at < self.used_bytes:
-            payload = self._record_at(at)
-            if payload is None:
-                at = self._line_after(at)
-                continue
-            whole_bytes += _HEAD_BYTES + len(payload) + 1
+        end = whole_bytes = records = 0
+        for at, payload in self._records_from(0):
+            line_bytes = _HEAD_BYTES + len(payload) + 1
+            whole_bytes += line_bytes
             records += 1
-            end = at = at + _HEAD_BYTES + len(payload) + 1
+            end = at + line_bytes
         damaged_bytes = max(self.used_bytes - whole_bytes, 0)
         if damaged_bytes:
             # Their calls' holds stand in SQL: the sweep and `reconcile` settle those.
@@ -176,6 +178,16 @@ class Journal:
         os.ftruncate(self._fd, size)
         self.used_bytes = size
         self._next = min(self._next, size)
+
+    def _records_from(self, at: int) -> Iterator[tuple[int, bytes]]:
+        """Give each whole record from there on, and where its line begins."""
+        while at < self.used_bytes:
+            payload = self._record_at(at)
+            if payload is None:
+                at = self._line_after(at)
+                continue
+            yield at, payload
+            at += _HEAD_BYTES + len(payload) + 1
 
     def _record_at(self, at: int) -> bytes | None:
         """The record whose line begins here; None when there is no whole one."""

@@ -15,6 +15,7 @@ from simulation.memory import TWINS
 from simulation.memory.books import MemoryDatabase
 from store_samples import NOW_US, a_cdr, a_hold, a_refused_cdr
 
+from fsbilling.calls.cdr import EndSource
 from fsbilling.credit.account import Mode
 from fsbilling.credit.limits import Periods
 from fsbilling.errors import Refused, StoreError
@@ -22,6 +23,7 @@ from fsbilling.ledger.chain import FaultKind
 from fsbilling.ledger.entry import EntryKind
 from fsbilling.rating.plan import Plan
 from fsbilling.rating.rate import Rate
+from fsbilling.store.entries import Draft
 
 REAL = SimpleNamespace(**{module.__name__.rpartition(".")[2]: module for module in TWINS})
 MEMORY = SimpleNamespace(**{twin.__name__.rpartition(".")[2]: twin for twin in TWINS.values()})
@@ -97,6 +99,9 @@ def draw_step(draw):
     cdr = draw.choice((a_cdr, a_refused_cdr))(
         uuid=uuid, account=code, month=month, charge_micros=0, tariff="std"
     )
+    if draw.random() < 0.5 and not cdr.refusal:
+        cdr = msgspec.structs.replace(cdr, end_source=EndSource.ESTIMATE)
+    exact = msgspec.structs.replace(cdr, ended_us=at_us, end_source=EndSource.WITNESS)
 
     def locked(act):
         return lambda s, c: (s.accounts.lock(c, code), act(s, c))
@@ -162,10 +167,49 @@ def draw_step(draw):
         "spend": locked(lambda s, c: s.spending.add(c, account_id, [month], micros)),
         "spent": lambda s, c: s.spending.used_by(c, {account_id: [month]}),
         "line owner": lambda s, c: s.directory.lock_line_owner(c, [("ip", "1"), ("user", "acme")]),
+        "lines": lambda s, c: (s.directory.lines(c), s.directory.lines(c, code)),
+        "numbers": lambda s, c: (s.directory.numbers(c), s.directory.numbers(c, code)),
+        "plans": lambda s, c: list(s.tariffs.plans(c, "std")),
+        "overdraft": locked(lambda s, c: s.accounts.set_overdraft(c, account_id, micros)),
+        "overdrawn": lambda s, c: s.accounts.with_overdraft(c),
+        "pay back": locked(lambda s, c: s.accounts.pay_back(c, account_id)),
+        "post all": lambda s, c: s.entries.post_all(
+            c,
+            account_id,
+            [
+                Draft(kind=EntryKind.REVERSAL, amount_micros=micros // 2, ref=ref, note="back"),
+                Draft(kind=EntryKind.CHARGE, amount_micros=-micros, ref=ref, note="anew"),
+            ],
+            at_us,
+        ),
+        "recount": locked(
+            lambda s, c: s.usages.recount(
+                c,
+                account_id,
+                "std",
+                month,
+                billed_s=seconds,
+                calls=1,
+                included_s=draw_package_s,
+            )
+        ),
+        "exact": lambda s, c: s.cdrs.make_exact(c, exact),
+        "revise": lambda s, c: revise(s, c, uuid, seconds),
         "line": lambda s, c: s.directory.add_line(c, "user", code, "nobody"),
     }
+    draw_package_s = draw.choice((0, seconds))
     draw_kind = draw.choice((EntryKind.CHARGE, EntryKind.ADJUSTMENT))
     return draw.choice(list(steps.items()))
+
+
+def revise(store, conn, uuid, seconds):
+    """Give a record another price, as whoever has its account locked."""
+    found = store.cdrs.find(conn, uuid, "sw1")
+    if not found or found[0].refusal:
+        return
+    before = found[0]
+    after = msgspec.structs.replace(before, billed_s=seconds, revision=before.revision + 1)
+    store.revisions.replace(conn, [(before, after)], NOW_US)
 
 
 def play(store, base, steps, *, gives_up):

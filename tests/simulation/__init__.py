@@ -19,6 +19,9 @@ What can really happen, and so happens here (`weather`):
 - A daemon is killed at any await: before or after any SQL transaction or switch command; or it
   hangs (SIGSTOP) and goes on later with what it knew. Another life follows.
 - SQL fails before its commit, or after it with the outcome unknown; is away for a while; is slow.
+  In the core some accounts may call all the same (docs/adr/0017), and what ends meanwhile goes to
+  the real journal: on a disk that may be small, full, or fail to sync. One machine alone may be
+  cut off from SQL.
 - The link is down for a while. Events of that time are lost; they are never repeated, as
   FreeSWITCH keeps none for a client that is away, and TCP doubles none. One connection keeps
   their order, but they may be late, and what a command on the other connection tells may be

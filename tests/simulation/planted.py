@@ -7,21 +7,24 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from fsbilling.billing import first_hold, meter, payer, recover, settle, settler
+from fsbilling.billing import first_hold, meter, payer, recover, risk, settle, settler
 from fsbilling.calls import command as do
 from fsbilling.calls import event as on
 from fsbilling.calls import session as life
 from fsbilling.calls import settlement
 from fsbilling.clock import US_PER_S as S
+from fsbilling.credit.limits import Limits
 from fsbilling.daemon import duty
 from fsbilling.errors import StoreError, SwitchError
 from fsbilling.ledger.entry import EntryKind, call_ref
 from fsbilling.rating.price import price
 
 from .core import play as core_play
+from .core import shop as core_shop
 from .memory import accounts, entries
 from .memory import holds as held
 from .rules import RuleBrokenError
+from .weather import Weather
 
 __all__ = ["BUGS", "RuleBrokenError"]
 
@@ -69,6 +72,7 @@ def a_renewal_without_an_answer_counts(plant: Plant) -> None:
 
 
 def a_call_is_settled_twice(plant: Plant) -> None:
+    plant.setattr(core_play, "STANDBY_SHARE", 1.0)
     real = settler.settle
 
     def settle_again(db, book, session, ending, *, now_us):
@@ -199,20 +203,117 @@ def a_daemon_renews_what_another_has_renewed(plant: Plant) -> None:
     plant.setattr(held, "renew", renew)
 
 
+def what_is_at_risk_is_not_counted(plant: Plant) -> None:
+    with_many_outages(plant)
+    plant.setattr(risk.Risk, "micros", lambda _self, _account=None: 0)
+
+
+def what_sql_has_just_taken_is_not_counted(plant: Plant) -> None:
+    with_many_outages(plant)
+    plant.setattr(core_shop, "OUTAGE_LIMITS_MICROS", (None, 200_000))
+    plant.setattr(risk.Risk, "hold", risk.Risk.drop)
+
+
+def a_daemon_forgets_what_its_journal_has_at_risk(plant: Plant) -> None:
+    with_many_outages(plant, kill=0.002, sql_refused=0.1)
+    plant.setattr(core_shop, "OUTAGE_LIMITS_MICROS", (None, 200_000))
+    plant.setattr(settler.Settler, "_take_stock", lambda _self: None)
+
+
+def a_grant_is_told_and_not_written(plant: Plant) -> None:
+    with_many_outages(plant)
+    plant.setattr(settler.Settler, "keep_grant", lambda _self, _hold: None)
+
+
+def everybody_is_trusted(plant: Plant) -> None:
+    with_many_outages(plant)
+    limits = Limits(outage_limit_micros=1_000_000)
+
+    def all_of_them(conn):
+        return [replace(account, limits=limits) for account in accounts.list_all(conn)]
+
+    plant.setattr(accounts, "with_outage_limit", all_of_them)
+
+
+def a_grant_never_becomes_a_hold(plant: Plant) -> None:
+    with_many_outages(plant)
+    plant.setattr(settler, "place", lambda _db, _granted: False)
+
+
+def a_record_that_the_disk_did_not_take_is_forgotten(plant: Plant) -> None:
+    with_many_outages(plant)
+    real = settler.Settler.settle
+
+    def settle_once(self, session, ending):
+        try:
+            return real(self, session, ending)
+        except StoreError:
+            return None
+
+    plant.setattr(settler.Settler, "settle", settle_once)
+
+
+def a_record_is_charged_whenever_it_is_played(plant: Plant) -> None:
+    with_many_outages(plant)
+    real = settler.write_down
+
+    def write_twice(db, book, cdr, *, now_us):
+        if real(db, book, cdr, now_us=now_us):
+            return True
+        with db.write() as conn:
+            entries.post(
+                conn,
+                conn.books.accounts[cdr.account].account_id,
+                kind=EntryKind.CHARGE,
+                amount_micros=0,
+                ref=call_ref(cdr.switch, cdr.uuid),
+                note="",
+                at_us=now_us,
+            )
+        return True
+
+    plant.setattr(settler, "write_down", write_twice)
+
+
+def a_sweep_takes_calls_in_the_journal_for_settled(plant: Plant) -> None:
+    with_many_outages(plant)
+    plant.setattr(meter.Meter, "is_at_risk", lambda _self, _key: False)
+
+
+def with_many_outages(plant: Plant, **more: float) -> None:
+    """Let SQL go and come all the time, of every daemon that has a lock to lose by it."""
+    weather = Weather(sql_away=20.0, **more)
+    plant.setattr(core_play, "draw_weather", lambda _draw: weather)
+    plant.setattr(core_shop, "MAX_CALLS", (None,))
+    plant.setattr(core_shop, "DAILY_CAPS_MICROS", (None,))
+    plant.setattr(core_play, "STANDBY_SHARE", 0.0)
+    plant.setattr(core_play, "LOCK_SHARE", 1.0)
+    plant.setitem(core_play.SPELL_US, "sql_away", (S // 10, 3 * S))
+
+
 BUGS: dict[Callable[[Plant], None], int | str] = {
     more_is_charged_than_was_held: 1,
     the_hold_is_not_given_back: 1,
+    what_is_at_risk_is_not_counted: 1,
+    what_sql_has_just_taken_is_not_counted: 1,
+    a_daemon_forgets_what_its_journal_has_at_risk: 1,
     the_hold_is_skipped: 2,
+    a_grant_is_told_and_not_written: 2,
+    everybody_is_trusted: 2,
     the_timer_is_moved_before_the_commit: 2,
     a_daemon_renews_what_another_has_renewed: 2,
     a_renewal_without_an_answer_counts: 2,
     the_old_timer_goes_before_the_new_one_stands: 3,
     a_call_is_settled_twice: 4,
     a_settlement_without_an_answer_is_forgotten: 4,
+    a_grant_never_becomes_a_hold: 4,
+    a_record_is_charged_whenever_it_is_played: 4,
     a_lost_link_ends_its_calls: 5,
     a_failed_question_means_that_the_leg_is_gone: 5,
     calls_are_cut_early: 5,
     the_daemon_s_clock_ends_the_call: 6,
+    a_sweep_takes_calls_in_the_journal_for_settled: 6,
+    a_record_that_the_disk_did_not_take_is_forgotten: 6,
     the_first_account_pays: 7,
     bands_and_levels_are_forgotten_at_the_end: 8,
     the_month_is_not_counted: 9,

@@ -15,11 +15,12 @@ OTHER = "f" * 32
 
 
 class Lock:
-    """A switch's lock; another daemon waits for it, and SQL may be out."""
+    """A switch's lock; another daemon waits for it, or none, and SQL may be out."""
 
     def __init__(self):
         self.is_out = False
         self.is_anothers = False
+        self.is_awaited = True
 
     def take(self):
         self._need_sql()
@@ -27,7 +28,7 @@ class Lock:
 
     def confirm(self):
         self._need_sql()
-        return True
+        return self.is_awaited
 
     def release(self): ...
 
@@ -82,6 +83,10 @@ def link(switch):
 @pytest.fixture
 def post(link, lock):
     """A daemon's post: it was on duty, another daemon waits, and SQL is lost."""
+    return left_without_sql(link, lock)
+
+
+def left_without_sql(link, lock):
     post = Post(
         lock,
         {"fs1": link},
@@ -96,8 +101,15 @@ def post(link, lock):
     assert post._duty._confirm()
     lock.is_out = True
     assert not post._duty._confirm()
-    post._pause(is_awaited=True)
+    post._pause(is_awaited=lock.is_awaited)
     return post
+
+
+@pytest.fixture
+def api_alone(link, lock):
+    """What billing may say then, if no other daemon was there when SQL was last asked."""
+    lock.is_awaited = False
+    return left_without_sql(link, lock).api(link)
 
 
 @pytest.fixture
@@ -115,26 +127,6 @@ def test_a_sign_of_life_counts_less_than_the_server_waits():
 
 def test_a_takeover_leaves_half_of_its_five_seconds_to_a_busy_machine():
     assert SILENCE_MS / 1_000 + duty.POLL_S <= 2.75
-
-
-def test_an_answer_that_lay_unread_for_too_long_lets_nothing_through(api, lock, monkeypatch):
-    """The process was stopped while it was asked: another daemon may have the lock by now."""
-    lock.is_out = False
-    now_s = duty._now_s() + 60
-    answered_after_s = 0.0
-
-    def confirm():
-        nonlocal now_s
-        now_s += answered_after_s
-        return True
-
-    monkeypatch.setattr(duty, "_now_s", lambda: now_s)
-    lock.confirm = confirm
-    assert api(f"sched_del fsbilling-{LEG}-1"), "on duty again"
-    now_s += 60
-    answered_after_s = duty.VALID_S + 0.1
-    with pytest.raises(SwitchError, match="not on duty"):
-        api(f"sched_del fsbilling-{LEG}-1")
 
 
 def test_off_duty_the_switch_is_asked_and_told_nothing(api):
@@ -184,3 +176,59 @@ def test_replaced_it_does_not_open_its_hook_again(post, lock):
     lock.is_out, lock.is_anothers = False, True
     assert not post._duty.try_now()
     assert not post.vigil.is_kept
+
+
+def test_a_daemon_alone_ends_an_unpaid_call(api_alone, switch):
+    assert api_alone(KILL) == "+OK\n"
+    assert LEG not in switch.channels
+
+
+def test_a_daemon_alone_ends_an_unpaid_call_of_a_switch_that_has_restarted(api_alone, switch):
+    del switch.globals["fsbilling_on_duty"]
+    assert api_alone(KILL) == "+OK\n"
+
+
+def test_a_daemon_alone_ends_one_that_cannot_stand_in_a_condition(api_alone):
+    assert api_alone("uuid_kill lead:4711 NORMAL_TEMPORARY_FAILURE").startswith("-ERR No such")
+
+
+def test_a_daemon_that_was_alone_ends_nothing_once_another_has_begun(api_alone, switch):
+    """It was stopped, or cut off from SQL, while the other one started and took over."""
+    switch.execute(f"global_setvar fsbilling_on_duty={OTHER}")
+    with pytest.raises(SwitchError, match="not on duty"):
+        api_alone(KILL)
+    assert LEG in switch.channels
+
+
+def test_a_daemon_that_was_alone_leaves_the_last_word_to_the_switch(switch, lock):
+    """The other one begins just after the switch was asked who works."""
+
+    class Overtaken(Link):
+        def api(self, command, timeout_s=5.0):
+            answer = super().api(command, timeout_s)
+            if command.startswith("global_getvar"):
+                self._switch.execute(f"global_setvar fsbilling_on_duty={OTHER}")
+            return answer
+
+    lock.is_awaited = False
+    link = Overtaken(switch)
+    assert left_without_sql(link, lock).api(link)(KILL) == "-ERR No such channel!\n"
+    assert LEG in switch.channels
+
+
+def test_a_sign_of_life_that_is_heard_of_too_late_lets_nothing_be_told(lock, monkeypatch):
+    """The daemon was stopped while the answer was under way: another may work by now."""
+    now = [0.0]
+    monkeypatch.setattr(duty, "_now_s", lambda: now[0])
+    mine = duty.Duty(lock, begin=lambda: None, pause=lambda _: None, hand_over=lambda: None)
+    assert mine.try_now()
+    now[0] += duty.VALID_S
+    assert mine.may_work()
+
+    def stopped():
+        now[0] += 60.0
+        return False
+
+    now[0] += duty.VALID_S
+    lock.confirm = stopped
+    assert not mine.may_work()

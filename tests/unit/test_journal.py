@@ -45,6 +45,17 @@ def test_what_was_not_played_is_there_after_a_restart(path):
     assert played(again) == [b"one", b"two"], "a crash before the end plays all of it again"
 
 
+def test_what_was_not_played_can_be_looked_through_and_stays(path):
+    journal = opened(path)
+    for word in (b"one", b"damaged", b"two\nlines", b"three"):
+        journal.append(word)
+    os.pwrite(journal._fd, b"!", path.read_bytes().index(b"damaged"))
+    journal.drop_first()
+    assert list(journal.records()) == [b"two\nlines", b"three"]
+    assert played(journal) == [b"two\nlines", b"three"]
+    assert list(journal.records()) == []
+
+
 def test_a_torn_tail_is_cut_and_appending_goes_on_behind_it(path):
     journal = opened(path)
     journal.append(b"whole")

@@ -13,11 +13,12 @@ from types import SimpleNamespace
 from greenlet import getcurrent
 
 from fsbilling.clock import US_PER_S as S
-from fsbilling.daemon import duty
+from fsbilling.daemon import duty, errands, vigil
 from fsbilling.errors import StoreError
 from fsbilling.store.switch_lock import SILENCE_MS
 
-from ..doors import Fate, SqlState
+from ..doors import Fate
+from .sql import SqlView
 
 SILENCE_US = SILENCE_MS * 1_000
 TURN_US = 1_000
@@ -41,7 +42,7 @@ class CoreLock:
 class Standing:
     """One daemon's `SwitchLock`: every question may be late, or find SQL away."""
 
-    def __init__(self, lock: CoreLock, fate: Fate, sql: SqlState) -> None:
+    def __init__(self, lock: CoreLock, fate: Fate, sql: SqlView) -> None:
         self._lock, self._fate, self._sql = lock, fate, sql
 
     @property
@@ -76,6 +77,9 @@ class Standing:
 
     def _reach(self) -> CoreLock:
         self._fate.wait(self._sql.latency_us // 2, "lock")
+        if self._sql.is_cut:
+            # The server does not see it before the session has been silent for long.
+            raise StoreError("simulated: no way to SQL")
         if self._sql.is_away:
             self._lock.end(self)
             raise StoreError("simulated: SQL is away, and the lock's connection broken")
@@ -103,6 +107,7 @@ class Turn:
 TWINS = {
     "gevent": SimpleNamespace(sleep=lambda s: getcurrent().process.sleep(round(s * S))),
     "Semaphore": Turn,
+    "time": SimpleNamespace(monotonic=lambda: getcurrent().process.now_us / S),
     # Neither of a question's two ways takes longer than half of it.
     "sql_bound": lambda _bound_s: nullcontext(),
     "_now_s": lambda: getcurrent().process.now_us / S,
@@ -113,11 +118,12 @@ TWINS = {
 @contextmanager
 def at_virtual_time() -> Iterator[None]:
     """Let `daemon.duty` live at the simulation's time, for as long as this lasts."""
-    real = {name: getattr(duty, name) for name in TWINS}
-    for name, twin in TWINS.items():
-        setattr(duty, name, twin)
+    real = [(duty, name, getattr(duty, name)) for name in TWINS if hasattr(duty, name)]
+    real += [(errands, "gevent", errands.gevent), (vigil, "time", vigil.time)]
+    for module, name, _ in real:
+        setattr(module, name, TWINS[name])
     try:
         yield
     finally:
-        for name, value in real.items():
-            setattr(duty, name, value)
+        for module, name, value in real:
+            setattr(module, name, value)

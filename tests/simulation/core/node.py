@@ -67,7 +67,7 @@ class CoreNode:
         fate: Fate,
         *,
         post: CorePost,
-        check_timer: Callable[[CoreSwitch, str, int], None],
+        unpaid_us: Callable[[CoreSwitch, str, int], int],
         on_event: Callable[[Leg, Event, int], None],
         on_up: Callable[[], None],
         on_down: Callable[[], None],
@@ -78,7 +78,7 @@ class CoreNode:
         self.is_up = False
         self.events_are_late = self.commands_are_late = False
         self._switch, self._fate, self._post = switch, fate, post
-        self._check_timer = check_timer
+        self._unpaid_us = unpaid_us
         self._on_event, self._on_up, self._on_down = on_event, on_up, on_down
         self._shuffle, self._double = shuffle, double
         self._connection = 0
@@ -149,9 +149,15 @@ class CoreNode:
         return self._command("mark", write)
 
     def add_timer(self, call_uuid: str, seq: int, at_us: int, late_us: int = 0) -> None:
-        if not self._post.is_others:
-            self._check_timer(self._switch, call_uuid, at_us)
-        self._command("add_timer", lambda: self._switch.add_timer(call_uuid, seq, at_us, late_us))
+        # As it is paid for when it is asked for; one that the switch never hears of is none.
+        unpaid_us = self._unpaid_us(self._switch, call_uuid, at_us)
+
+        def arm() -> None:
+            if unpaid_us:
+                raise RuleBrokenError(2, f"{call_uuid}: a timer {unpaid_us} us unpaid")
+            self._switch.add_timer(call_uuid, seq, at_us, late_us)
+
+        self._command("add_timer", arm)
 
     def replace_timer(self, call_uuid: str, seq: int, at_us: int) -> None:
         def replace() -> None:
@@ -170,7 +176,22 @@ class CoreNode:
                 self._switch.end(leg, cause, "")
             return leg is not None
 
-        return self._command("kill", hang_up)
+        if self._post.may_command():
+            return self._command("kill", hang_up)
+        said = self._post.off_duty(self, f"uuid_kill {uuid} {cause}")
+        return self._ask("kill off duty", lambda: self._obeys(said) and hang_up())
+
+    def api(self, command: str, timeout_s: float = API_TIMEOUT_US / S) -> str:
+        """Tell the switch who works, or ask it: what the vigil says in words."""
+        name, _, assigned = command.partition("=")
+        if not assigned:
+            return self._ask("global_getvar", lambda: self._switch.on_duty)
+
+        def assign() -> str:
+            self._switch.on_duty = assigned
+            return "+OK"
+
+        return self._ask(name, assign)
 
     def warn(self, uuid: str, sound: str, leg: str) -> bool:
         return self._command("warn", lambda: uuid in self._switch.live)
@@ -201,6 +222,15 @@ class CoreNode:
         self._read()
         self._need(connection)
         return answer
+
+    def _obeys(self, said: str) -> bool:
+        """Let the switch decide, at that moment, about what a daemon says that is off duty."""
+        owner = self._switch.on_duty
+        if said.startswith("expand ") and f"'{owner}'" not in said:
+            return False
+        if owner not in ("", self._post.vigil._token):
+            raise RuleBrokenError("never both", f"killed off duty, and {owner} works")
+        return True
 
     def _need(self, connection: int) -> None:
         if not self.is_up or connection != self._connection:

@@ -35,6 +35,7 @@ class CorePlace:
         *,
         shuffle: float,
         double: float,
+        has_lock: bool,
         has_standby: bool,
         seed: object,
     ) -> None:
@@ -43,8 +44,9 @@ class CorePlace:
         self._shuffle, self._double = shuffle, double
         self._draw = random.Random(f"{name}/{seed}")
         self.switch = CoreSwitch(name, run.hub, self._draw, ask=self._ask, tell=self._tell)
-        self.lock = CoreLock() if has_standby else None
+        self.lock = CoreLock() if has_lock else None
         names = (name, f"{name} standby") if has_standby else (name,)
+        run.audit.risks.machines += len(names)
         self.seats = [Seat(each, self, run, self._draw) for each in names]
         self.is_calm = self.events_are_late = self.commands_are_late = False
         self._waiting: dict[Leg, CoreLife] = {}
@@ -70,14 +72,13 @@ class CorePlace:
     def close(self) -> None:
         """End them for good, without a word."""
         for seat in self.seats:
-            if seat.life is not None:
-                seat.life.process.kill()
+            seat.end()
         self.switch.forget()
 
     def spell(self, kind: str, us: int) -> None:
         """Let something go wrong here for a while."""
         now_us = self.hub.now_us
-        seat = self.seats[0] if self.lock is None else self._draw.choice(self.seats)
+        seat = self.seats[0] if len(self.seats) == 1 else self._draw.choice(self.seats)
         self._diary.trouble(now_us, now_us + us, f"{self.name} {kind}")
         if kind == "daemon_down":
             seat.kill_life(None, us)
@@ -133,7 +134,7 @@ class CorePlace:
         node = CoreNode(
             self.switch,
             fate,
-            check_timer=self._run.audit.check_timer,
+            unpaid_us=self._run.audit.unpaid_us,
             shuffle=self._shuffle,
             double=self._double,
             **handlers,

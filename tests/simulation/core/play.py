@@ -16,9 +16,12 @@ from ..memory import accounts, entries, in_memory
 from ..memory.books import Transaction
 from ..weather import SPELL_US, SPELLS_PER_MIN, Diary, draw_weather
 from .audit import Audit
+from .disk import at_virtual_time as disks_at_virtual_time
+from .disk import draw_disk_weather
 from .lock import at_virtual_time
 from .place import CorePlace
-from .rules import CoreCheck, Quiet, check_books
+from .rules import STORE_TROUBLES, CoreCheck, Quiet, check_books, check_disks
+from .seat import Seat
 from .shop import ACCOUNTS, CoreShop, code_of, start_us
 
 RUSH_US = 120 * S
@@ -28,6 +31,12 @@ CALM_US = 100 * S
 CALLS = (200, 800)
 STANDBY_SHARE = 0.15
 """In so many runs each switch has two daemons."""
+OUTAGE_SHARE, CUT_SHARE = 0.25, 0.15
+"""In so many runs SQL is away often, or a machine is cut off from it."""
+OUTAGES_PER_MIN = (2.0, 6.0)
+LONGEST_CUT_US = 20 * S
+LOCK_SHARE = 0.3
+"""So many of the daemons that are alone have a lock all the same, as on PostgreSQL."""
 TAKEOVERS = {kind: SPELLS_PER_MIN[kind] for kind in ("freeze", "daemon_down", "sql_away")}
 """What then always goes wrong, unless nothing does: that for which the second one is there."""
 
@@ -55,8 +64,17 @@ class CoreRun:
         self.hub = Hub()
         self.start_us = start_us(draw)
         self.hub.now_us = self.start_us
-        self.audit = Audit()
-        self.db = shop.open(draw)
+        outage_draw = self._outage_draw = random.Random(f"outage/{seed}")
+        has_lock = outage_draw.random() < LOCK_SHARE
+        self.cut_per_min = 0.0
+        if not self.weather.is_fair:
+            if outage_draw.random() < OUTAGE_SHARE:
+                self.weather = replace(self.weather, sql_away=outage_draw.choice(OUTAGES_PER_MIN))
+            if outage_draw.random() < CUT_SHARE:
+                self.cut_per_min = 1.5
+        self.disk_weather = draw_disk_weather(outage_draw, is_fair=self.weather.is_fair)
+        self.db = shop.open(draw, outage_draw)
+        self.audit = Audit(lambda: self.db.books)
         self.sql = SqlState(lambda: self.hub.now_us, self.audit.on_commit)
         self.topups: dict[tuple[str, str], int] = {}
         self.restless = draw.choice((0.05, 0.2, 1.0))
@@ -67,13 +85,14 @@ class CoreRun:
                 self,
                 shuffle=0.1 * unruly,
                 double=0.1 * unruly,
+                has_lock=has_standby or has_lock,
                 has_standby=has_standby,
                 seed=seed,
             )
             for number in range(draw.choice((1, 1, 2)))
         ]
         self.audit.switches = {place.name: place.switch for place in self.places}
-        self.diary.tell(self.start_us, f"{self.weather}")
+        self.diary.tell(self.start_us, f"{self.weather} {self.disk_weather}")
 
     def play(self) -> CorePlayed:
         draw, hub = self.draw, self.hub
@@ -85,10 +104,12 @@ class CoreRun:
             at_us = self.start_us + S + int(draw.random() * (RUSH_US - S))
             hub.at(at_us, lambda place=place, plan=plan: place.switch.place(plan))
         self._plan_spells()
+        self._plan_outages()
         self._plan_operator()
         hub.run_until(self.start_us + RUSH_US)
         self._calm_down()
         self._check()
+        self.diary.oddities["call at risk"] = len(self.audit.risks.granted)
         return CorePlayed(calls, self.audit.commits, self.diary)
 
     def close(self) -> None:
@@ -102,7 +123,10 @@ class CoreRun:
 
     def _check(self) -> None:
         check_books(self.db, self.audit, self.topups)
+        check_disks([seat.disk for place in self.places for seat in place.seats])
         quiet = Quiet(self.diary)
+        listened = Quiet(self.diary, passed_over=STORE_TROUBLES)
+        over_us = self.start_us + RUSH_US
         for place in self.places:
             for uuid, legs in place.switch.calls.items():
                 key = (place.name, uuid)
@@ -115,6 +139,14 @@ class CoreRun:
                     granted_s=self.audit.talked_on_s(key),
                     quiet=quiet,
                     has_witness=self.weather.witnessed,
+                    is_priced_unheld=key in self.audit.risks.finished,
+                    is_at_risk=key in self.audit.risks.granted,
+                    is_heard=(
+                        len(place.seats) == 1
+                        and len(legs) == 1
+                        and legs[0].ended_us < over_us
+                        and listened.was(legs[0].created_us - 70 * S, over_us)
+                    ),
                 ).check()
 
     def _calm_down(self) -> None:
@@ -153,6 +185,25 @@ class CoreRun:
             self.hub.after(us, lambda: setattr(self.sql, name, False))
         else:
             place.spell(kind, us)
+
+    def _plan_outages(self) -> None:
+        """What goes wrong for one machine alone: its disk is full, its way to SQL cut."""
+        per_min = {"disk full": self.disk_weather.full, "sql cut": self.cut_per_min}
+        for seat in (seat for place in self.places for seat in place.seats):
+            for kind, rate in per_min.items():
+                at_us = self.start_us
+                while rate:
+                    at_us += round(self._outage_draw.expovariate(rate / 60) * S)
+                    if at_us > self.start_us + RUSH_US:
+                        break
+                    us = self._outage_draw.randint(S // 10, LONGEST_CUT_US)
+                    self.hub.at(at_us, lambda k=kind, seat=seat, us=us: self._cut(k, seat, us))
+
+    def _cut(self, kind: str, seat: Seat, us: int) -> None:
+        cut, name = (seat.sql, "is_cut") if kind == "sql cut" else (seat.disk, "is_full")
+        setattr(cut, name, True)
+        self.diary.trouble(self.hub.now_us, self.hub.now_us + us, kind)
+        self.hub.after(us, lambda: setattr(cut, name, False))
 
     def _plan_operator(self) -> None:
         """Top-ups and the like, repeated until SQL has said that they are done."""
@@ -195,7 +246,7 @@ class CoreRun:
 @contextmanager
 def at_work() -> Iterator[None]:
     """Let the use cases keep their books in memory, and daemons take turns at virtual time."""
-    with in_memory(), at_virtual_time():
+    with in_memory(), at_virtual_time(), disks_at_virtual_time():
         yield
 
 

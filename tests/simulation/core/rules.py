@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from itertools import accumulate
 
 from fsbilling.calls.cdr import Cdr, EndSource
@@ -13,22 +14,43 @@ from fsbilling.ledger.entry import EntryKind, call_ref
 from fsbilling.rating.price import price
 from fsbilling.store.hold_rows import Hold
 
+from ..doors import LATENCY_US
 from ..memory import entries
 from ..memory.books import Books, MemoryDatabase
 from ..rules import CUT_LEAD_US, LATE_EVENTS_US, LATEST_END_US, RuleBrokenError
 from ..weather import Diary
 from .audit import Audit
+from .disk import Disk
 from .switch import ALLOTTED_TIMEOUT, CoreSwitch, Leg
 
-ASKED_AFTER_US = 5_000
-"""An event and a question are under way for less."""
+UNSEEN_US = 3_000 + 2 * LATENCY_US
+"""A leg that lives so long after a transfer may be gone before it can be marked and followed: its
+event comes through no filter."""
+
+
+STORE_TROUBLES = (
+    "sql_away",
+    "sql_slow",
+    "sql cut",
+    "disk full",
+    "sync failed",
+    "commit unknown",
+    "write ",
+    "read ",
+)
+"""What goes wrong with SQL and disks begins so in the diary."""
 
 
 class Quiet:
-    """Tells in which times nothing went wrong, however much did in others."""
+    """Tells in which times nothing went wrong, however much did in others.
 
-    def __init__(self, diary: Diary) -> None:
-        troubles = sorted((start, end) for start, end, _ in diary.troubles)
+    What is `passed_over` counts for nothing: a trouble that begins so.
+    """
+
+    def __init__(self, diary: Diary, passed_over: tuple[str, ...] = ()) -> None:
+        troubles = sorted(
+            (start, end) for start, end, what in diary.troubles if not what.startswith(passed_over)
+        )
         self._starts = [start for start, _ in troubles]
         self._latest_ends = list(accumulate((end for _, end in troubles), max))
 
@@ -53,24 +75,38 @@ def check_books(db: MemoryDatabase, audit: Audit, topups: dict[tuple[str, str], 
     _check_months(books)
 
 
+def check_disks(disks: Iterable[Disk]) -> None:
+    """See that nothing waits in a journal for ever, or for a person."""
+    for disk in disks:
+        if disk.aside.exists():
+            raise RuleBrokenError(4, f"set aside: {disk.aside.read_bytes()!r}")
+        if disk.path.stat().st_size:
+            raise RuleBrokenError(4, f"never played: {disk.path.read_bytes()!r}")
+
+
 def _check_entries(books: Books, topups: dict[tuple[str, str], int]) -> None:
-    charges: dict[tuple[str, str], int] = {}
-    paid: dict[tuple[str, str], int] = {}
+    """Each is posted once; a call's charges are its record's, less what a correction took back."""
+    posted: dict[tuple[str, str, EntryKind], int] = {}
     for (account_id, _seq), entry in books.entries.items():
-        found = {EntryKind.CHARGE: charges, EntryKind.TOPUP: paid}.get(entry.kind)
-        if found is None or entry.ref == "first":
-            continue
-        key = (books.codes[account_id], entry.ref)
-        if key in found:
+        key = (books.codes[account_id], entry.ref, entry.kind)
+        if key in posted:
             raise RuleBrokenError(4, f"{key} was posted twice")
-        found[key] = entry.amount_micros
+        posted[key] = entry.amount_micros
+    paid: dict[tuple[str, str], int] = {}
+    charged: Counter[tuple[str, str]] = Counter()
+    for (code, ref, kind), micros in posted.items():
+        if kind is EntryKind.TOPUP and ref != "first":
+            paid[code, ref] = micros
+        elif kind in (EntryKind.CHARGE, EntryKind.REVERSAL):
+            charged[code, ref.partition("#")[0]] -= micros
     if paid != topups:
         raise RuleBrokenError(4, f"top-ups: {topups} wanted, {paid} posted")
     billed = {
-        (cdr.account, call_ref(*key)): -cdr.charge_micros
+        (cdr.account, call_ref(*key)): cdr.charge_micros
         for key, cdr in books.cdrs.items()
         if cdr.charge_micros
     }
+    charges = {key: micros for key, micros in charged.items() if micros}
     if billed != charges:
         raise RuleBrokenError(4, f"charges and CDRs differ: {billed.items() ^ charges.items()}")
 
@@ -105,11 +141,16 @@ class CoreCheck:
         granted_s: int,
         quiet: Quiet,
         has_witness: bool,
+        is_priced_unheld: bool,
+        is_at_risk: bool,
+        is_heard: bool,
     ) -> None:
         self._switch, self._leg, self._hold = switch, leg, hold
         self._cdr = cdr
         self._granted_s = granted_s
         self._has_witness = has_witness
+        self._is_heard = is_heard
+        self._is_priced_unheld, self._is_at_risk = is_priced_unheld, is_at_risk
         self._end_us = max(each.ended_us for each in switch.calls[leg.uuid])
         self._is_quiet = quiet.was(leg.created_us - 70 * S, self._end_us + 5 * S)
 
@@ -127,7 +168,11 @@ class CoreCheck:
             raise self._broken(7, f"{leg.plan.owner} was to pay")
         self._check_times(cdr)
         self._check_price(cdr, hold)
+        if self._is_heard and leg.answered_us and cdr.end_source != EndSource.EVENT:
+            raise self._broken(6, "its end was heard, and somebody guessed at it")
         if self._is_quiet:
+            if self._is_at_risk:
+                raise self._broken(2, "let through without a hold, and nothing was wrong")
             self._check_quiet(cdr)
 
     def _broken(self, rule: int, what: str) -> RuleBrokenError:
@@ -156,22 +201,27 @@ class CoreCheck:
             raise self._broken(6, f"it ended at {self._end_us}, {leg.ended_us}")
 
     def _check_price(self, cdr: Cdr, hold: Hold) -> None:
-        """The live call, its record and a re-rating ask one function (rule 8)."""
-        due = price(hold.terms, cdr.answered_us, cdr.duration_us, hold.included_s)
+        """The live call, its record and a re-rating ask one function (rule 8).
+
+        In a journal the call was priced by its hold as its daemon knew it: where a renewal was
+        never heard of, with less of the package than SQL held (`settle.write_down`).
+        """
+        included_s = (
+            min(hold.included_s, cdr.included_s) if self._is_priced_unheld else hold.included_s
+        )
+        due = price(hold.terms, cdr.answered_us, cdr.duration_us, included_s)
         if cdr.charge_micros + cdr.waived_micros != due.amount_micros:
             raise self._broken(8, f"its price is {due.amount_micros}")
         if (cdr.billed_s, cdr.included_s) != (due.billed_s, due.included_s):
             raise self._broken(8, f"{due.billed_s} s are billed, {due.included_s} s included")
 
-    def _outlived_unseen(self, cdr: Cdr) -> bool:
-        """Tell whether the carrier leg ended before anybody could ask for it after a transfer."""
-        is_short = self._end_us - self._leg.ended_us < ASKED_AFTER_US
-        return self._leg.transferred and is_short and cdr.ended_us == self._leg.ended_us
-
     def _check_quiet(self, cdr: Cdr) -> None:
         """Nothing was wrong: everything is exact, and nobody is ended before his time."""
-        duration_us = self._end_us - self._leg.answered_us if self._leg.answered_us else 0
-        if cdr.duration_us != duration_us and not self._outlived_unseen(cdr):
+        leg, end_us = self._leg, self._end_us
+        if end_us - leg.ended_us < UNSEEN_US and cdr.ended_us == leg.ended_us:
+            end_us = leg.ended_us
+        duration_us = end_us - leg.answered_us if leg.answered_us else 0
+        if cdr.duration_us != duration_us:
             raise self._broken(6, f"{duration_us} us were talked, nothing was wrong")
         if cdr.waived_micros:
             raise self._broken(1, "seconds were given away, nothing was wrong")

@@ -10,13 +10,19 @@ from fsbilling.clock import US_PER_S as S
 from ..doors import Fate, SqlDoor
 from ..hub import Process
 from ..node import MachineClock
+from .disk import Disk
 from .life import CoreLife
 from .lock import Standing
 from .node import CoreNode
+from .sql import SqlView
 
 if TYPE_CHECKING:
     from .place import CorePlace
     from .play import CoreRun
+
+
+RESTART_US = S
+"""`RestartSec` of the service: how soon a daemon that could not start is started again."""
 
 
 class Seat:
@@ -26,6 +32,13 @@ class Seat:
         self.name, self.hub = name, run.hub
         self.machine_clock = MachineClock(run.hub, run.weather.clock_offset_us)
         self.life: CoreLife | None = None
+        self.sql = SqlView(run.sql)
+        self.disk = Disk(
+            run.shop.folder / f"{name}.journal".replace(" ", "-"),
+            run.disk_weather,
+            on_written=lambda kept: run.audit.risks.write(name, kept),
+            on_kept=run.audit.risks.keep,
+        )
         self._place, self._run, self._diary, self._draw = place, run, run.diary, draw
 
     def start_life(self) -> None:
@@ -37,18 +50,19 @@ class Seat:
         self.fate = fate
         self.life = CoreLife(
             fate,
-            SqlDoor(run.db, fate, run.sql),
+            SqlDoor(run.db, fate, self.sql),
             run.shop.book,
             run.shop.regions,
             make_node=self._make_node,
             machine_clock=self.machine_clock,
             steady_clock=MachineClock(self.hub, self.machine_clock.offset_us),
             witness=place if run.weather.witnessed else None,
-            standing=Standing(place.lock, fate, run.sql) if place.lock else None,
-            on_duty=lambda: self.connect_later(0),
+            standing=Standing(place.lock, fate, self.sql) if place.lock else None,
+            journal=self.disk.open(fate),
+            on_duty=lambda: self.connect_later(self._draw.randint(0, S // 2)),
+            on_failure=lambda: self.hub.after(0, lambda: self.kill_life(process, RESTART_US)),
         )
         self._diary.tell(self.hub.now_us, f"{self.name} daemon started")
-        self.connect_later(self._draw.randint(0, S // 2))
 
     def kill_life(self, process: Process | None, down_us: int) -> None:
         """End the daemon as by kill -9, and start another one after a while."""
@@ -60,9 +74,15 @@ class Seat:
         self.life = None
         life.post.leave()
         life.node.drop()
-        life.process.kill()
+        life.end()
         self._place.hang_up_on_callers_of(life)
         self.hub.after(down_us, lambda: self.life or self.start_life())
+
+    def end(self) -> None:
+        """End the daemon for good, without a word, and leave nothing behind."""
+        if self.life is not None:
+            self.life.end()
+        self.disk.forget()
 
     def freeze(self, us: int) -> None:
         if self.life is not None:
@@ -70,6 +90,7 @@ class Seat:
 
     def calm_down(self) -> None:
         """From now on nothing goes wrong."""
+        self.disk.is_full = self.sql.is_cut = False
         if self.life is None:
             self.start_life()
         else:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from fsbilling.billing.attempt import Attempt, NumberPlan
 from fsbilling.billing.tariff_book import TariffBook
 from fsbilling.calls.call import OUTBOUND, SERVICE_400
 from fsbilling.clock import US_PER_S as S
 from fsbilling.credit.account import Mode
+from fsbilling.credit.limits import Limits
 from fsbilling.numbering.line import Line, LineKind
 from fsbilling.numbering.number import Number
 from fsbilling.numbering.region import Region
@@ -137,11 +142,18 @@ class CorePlan:
     rest_us: int = 0
 
 
+OUTAGE_LIMITS_MICROS = (None, None, None, 200_000, 2_000_000, 50_000_000)
+MAX_CALLS = (None, None, None, 3)
+DAILY_CAPS_MICROS = (None, None, None, 150_000, 1_500_000)
+IN_MEMORY = Path("/dev/shm")
+
+
 class CoreShop:
     """The tariffs and numbers of all runs, read once; each run gets accounts of its own."""
 
     def __init__(self) -> None:
         self._first = Books()
+        self._folder = TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None)
         self.regions = RegionTable.from_rows(REGIONS)
         self._attempts = [list(_attempts(position)) for position in range(ACCOUNTS)]
         db = MemoryDatabase(self._first)
@@ -157,16 +169,25 @@ class CoreShop:
         self.book = TariffBook(db)
         with in_memory():
             self.book.refresh()
+            for turn in TURNS:
+                self.book.make_ready(us_of(turn) - 60 * S)
 
     def close(self) -> None:
-        """Nothing to put away: all of it is memory."""
+        """Put away the folder of the journals; all else is memory."""
+        self._folder.cleanup()
 
-    def open(self, draw: random.Random) -> MemoryDatabase:
+    @property
+    def folder(self) -> Path:
+        """Where a run's journals are: in memory as well, where there is such a folder."""
+        return Path(self._folder.name)
+
+    def open(self, draw: random.Random, outage_draw: random.Random) -> MemoryDatabase:
         """Give a database with accounts as this run draws them."""
         db = MemoryDatabase(self._first.copy())
         with db.write() as conn:
             for position in range(ACCOUNTS):
                 _add_account(conn, draw, position)
+                _trust(conn, outage_draw, code_of(position))
         return db
 
     def draw_plan(self, draw: random.Random) -> CorePlan:
@@ -229,6 +250,18 @@ def _add_account(conn, draw: random.Random, position: int) -> None:
         entries.topup(conn, code, amount_micros=credit_micros, ref="first", at_us=0)
     directory.add_number(conn, f"40012345{position:02d}", code, TARGETS[position % len(TARGETS)])
     directory.add_line(conn, LineKind.USER, f"10{position:02d}", code)
+
+
+def _trust(conn, draw: random.Random, code: str) -> None:
+    """Trust half of the accounts with an amount while SQL is out."""
+    micros = draw.choice(OUTAGE_LIMITS_MICROS)
+    account = accounts.find(conn, code)
+    limits = Limits(
+        outage_limit_micros=micros,
+        max_calls=draw.choice(MAX_CALLS),
+        daily_cap_micros=draw.choice(DAILY_CAPS_MICROS),
+    )
+    accounts.keep(conn, replace(account, limits=limits))
 
 
 def _attempts(position: int):

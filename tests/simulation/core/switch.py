@@ -78,6 +78,8 @@ class CoreSwitch:
         """By group: what is told twice stands twice (switch_scheduler.c)."""
         self._ask, self._tell = ask, tell
         self.core_uuid = self._new_uuid()
+        self.on_duty = ""
+        """The daemon that works, as it has said itself: a global variable."""
 
     def place(self, plan: CorePlan) -> Leg:
         """Let a call arrive and wait in the hook."""
@@ -119,6 +121,7 @@ class CoreSwitch:
         self.live.clear()
         self.timers.clear()
         self.core_uuid = self._new_uuid()
+        self.on_duty = ""
 
     def forget(self) -> None:
         """Let nothing be left of any call."""

@@ -26,6 +26,7 @@ NAMES = (
     "directory",
     "entries",
     "holds",
+    "revisions",
     "settling",
     "spending",
     "tariffs",

@@ -107,6 +107,12 @@ def set_overdraft(conn: Transaction, account_id: int, micros: int) -> None:
     keep(conn, replace(_numbered(conn, account_id), overdraft_micros=micros))
 
 
+def pay_back(conn: Transaction, account_id: int) -> None:
+    account = _numbered(conn, account_id)
+    if account.free_micros + account.overdraft_micros > 0:
+        set_overdraft(conn, account_id, max(-account.free_micros, 0))
+
+
 def standings(conn: Transaction, codes: Sequence[str]) -> Iterator[Standing]:
     for account in filter(None, map(conn.books.accounts.get, codes)):
         yield Standing(

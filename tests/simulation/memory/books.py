@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 from fsbilling.calls.cdr import Cdr
 from fsbilling.credit.account import Account
 from fsbilling.credit.usage import Usage
-from fsbilling.errors import StoreError
+from fsbilling.errors import StoreDeclined
 from fsbilling.ledger.entry import Entry
 from fsbilling.rating.plan import Plan
 from fsbilling.rating.rate import Rate
@@ -36,6 +36,8 @@ class Books:
         self.asked_for: dict[tuple[int, str, str], Entry] = {}
         """Top-ups and adjustments, by account, kind and reference."""
         self.cdrs: dict[CallKey, Cdr] = {}
+        self.revisions: dict[tuple[str, str, int], int] = {}
+        """When a price that a record had was replaced."""
         self.numbers: dict[str, NumberRow] = {}
         self.lines: dict[tuple[str, str], str] = {}
         self.versions: dict[int, tuple[Version, Plan, tuple[Rate, ...]]] = {}
@@ -107,6 +109,10 @@ class Transaction:
         """Two daemons would overwrite each other's change of an account that is not locked."""
         assert account_id in self._locked, f"account {account_id} is changed without its lock"
 
+    def exec_driver_sql(self, question: str) -> None:
+        """Say that SQL answers."""
+        assert question == "SELECT 1", question
+
     def execute(self, *_args: object) -> None:
         raise NotImplementedError("this function of the store has no twin in memory yet")
 
@@ -130,4 +136,4 @@ class MemoryDatabase:
 def check(holds: bool, constraint: str) -> None:
     """Refuse a row as SQL's own checks do."""
     if not holds:
-        raise StoreError(f"memory: CHECK constraint failed: {constraint}")
+        raise StoreDeclined(f"memory: CHECK constraint failed: {constraint}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fsbilling.calls.cdr import Cdr
+from fsbilling.calls.cdr import Cdr, EndSource
 from fsbilling.calls.parties import parties
 from fsbilling.rating.month import Settled, Talk
 from fsbilling.store.cdr_keys import Place
@@ -20,6 +20,17 @@ def write(conn: Transaction, cdr: Cdr, place: Place | None = None) -> bool:
         if cdr.refusal or not before.refusal:
             return False
         conn.drop(conn.books.cdrs, key)
+    conn.put(conn.books.cdrs, key, cdr)
+    return True
+
+
+def make_exact(conn: Transaction, cdr: Cdr) -> bool:
+    key = (cdr.switch, cdr.uuid)
+    before = conn.books.cdrs.get(key)
+    if before is None or before.end_source != EndSource.ESTIMATE:
+        return False
+    if before.created_us != cdr.created_us:
+        return False
     conn.put(conn.books.cdrs, key, cdr)
     return True
 

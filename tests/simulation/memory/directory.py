@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from fsbilling.credit.account import Account
 from fsbilling.errors import Refused
 from fsbilling.store.accounts import unknown
-from fsbilling.store.directory import NumberRow
+from fsbilling.store.directory import LineRow, NumberRow
 
 from . import accounts
 from .books import Transaction
@@ -24,6 +24,11 @@ def add_number(conn: Transaction, number: str, account: str, target: str) -> Ref
 
 def number(conn: Transaction, digits: str) -> NumberRow | None:
     return conn.books.numbers.get(digits)
+
+
+def numbers(conn: Transaction, account: str | None = None) -> list[NumberRow]:
+    rows = conn.books.numbers.values()
+    return sorted((row for row in rows if account in (None, row.account)), key=lambda r: r.number)
 
 
 def lock_owner(conn: Transaction, digits: str) -> tuple[Account, str] | None:
@@ -45,3 +50,10 @@ def lock_line_owner(conn: Transaction, candidates: Iterable[tuple[str, str]]) ->
     lines = conn.books.lines
     code = next((lines[key] for key in candidates if key in lines), None)
     return None if code is None else accounts.lock(conn, code)
+
+
+def lines(conn: Transaction, account: str | None = None) -> list[LineRow]:
+    rows = (LineRow(kind, value, code) for (kind, value), code in conn.books.lines.items())
+    return sorted(
+        (row for row in rows if account in (None, row.account)), key=lambda r: (r.kind, r.value)
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from fsbilling.errors import Refused
@@ -9,6 +11,7 @@ from fsbilling.ledger.chain import GENESIS, Books, Fault, hash_of
 from fsbilling.ledger.chain import verify as verify_chain
 from fsbilling.ledger.entry import Entry, EntryKind
 from fsbilling.store.accounts import unknown
+from fsbilling.store.entries import Draft
 
 from . import accounts
 from .books import Transaction, check
@@ -27,30 +30,49 @@ def post(
     at_us: int,
     books: Books | None = None,
 ) -> Entry:
+    draft = Draft(kind=kind, amount_micros=amount_micros, ref=ref, note=note)
+    return _append(conn, account_id, [draft], at_us)[0]
+
+
+def post_all(
+    conn: Transaction,
+    account_id: int,
+    drafts: Sequence[Draft],
+    at_us: int,
+    books: Books | None = None,
+) -> list[Entry]:
+    if not drafts:
+        return []
+    posted = _append(conn, account_id, drafts, at_us)
+    accounts.pay_back(conn, account_id)
+    return posted
+
+
+def _append(conn: Transaction, account_id: int, drafts: Sequence[Draft], at_us: int) -> list[Entry]:
     tables = conn.books
     conn.lock(account_id)
     account = tables.accounts[tables.codes[account_id]]
     last = tables.last_entry.get(account_id)
-    unsigned = Entry(
-        account_id=account_id,
-        seq=last.seq + 1 if last else 1,
-        kind=kind,
-        amount_micros=amount_micros,
-        balance_after_micros=account.balance_micros + amount_micros,
-        ref=ref,
-        note=note,
-        at_us=at_us,
-        prev_hash=last.hash if last else GENESIS,
-        hash="",
-    )
-    entry = replace(unsigned, hash=hash_of(unsigned))
-    if kind in _ASKED_FOR:
-        check((account_id, kind, ref) not in tables.asked_for, "uq_entry_ref")
-        conn.put(tables.asked_for, (account_id, kind, ref), entry)
-    conn.put(tables.entries, (account_id, entry.seq), entry)
-    conn.put(tables.last_entry, account_id, entry)
-    accounts.keep(conn, replace(account, balance_micros=entry.balance_after_micros))
-    return entry
+    balance_micros, posted = account.balance_micros, []
+    for draft in drafts:
+        balance_micros += draft.amount_micros
+        unsigned = Entry(
+            account_id=account_id,
+            seq=last.seq + 1 if last else 1,
+            kind=draft.kind,
+            amount_micros=draft.amount_micros,
+            balance_after_micros=balance_micros,
+            ref=draft.ref,
+            note=draft.note,
+            at_us=at_us,
+            prev_hash=last.hash if last else GENESIS,
+            hash="",
+        )
+        last = replace(unsigned, hash=hash_of(unsigned))
+        _keep(conn, last)
+        posted.append(last)
+    accounts.keep(conn, replace(account, balance_micros=balance_micros))
+    return posted
 
 
 def topup(
@@ -100,6 +122,16 @@ def verify(conn: Transaction, code: str | None = None) -> list[Fault]:
     return faults
 
 
+def _keep(conn: Transaction, entry: Entry) -> None:
+    tables = conn.books
+    if entry.kind in _ASKED_FOR:
+        key = (entry.account_id, entry.kind, entry.ref)
+        check(key not in tables.asked_for, "uq_entry_ref")
+        conn.put(tables.asked_for, key, entry)
+    conn.put(tables.entries, (entry.account_id, entry.seq), entry)
+    conn.put(tables.last_entry, entry.account_id, entry)
+
+
 def _in_order(conn: Transaction, account_id: int) -> list[Entry]:
     last = conn.books.last_entry.get(account_id)
     seqs = range(1, last.seq + 1 if last else 1)
@@ -122,7 +154,7 @@ def _post_once(
     first = conn.books.asked_for.get((payer.account_id, kind, ref))
     if first is not None:
         return first if first.amount_micros == amount_micros else Refused("ref_used")
-    if payer.free_micros + amount_micros < 0:
+    if amount_micros < 0 and payer.free_micros + amount_micros < 0:
         return Refused("no_credit")
     accounts.revise(conn, payer.account_id)
     posted = post(
@@ -134,7 +166,6 @@ def _post_once(
         note=note,
         at_us=at_us,
     )
-    owed_micros = max(-(payer.free_micros + amount_micros), 0)
-    if owed_micros < payer.overdraft_micros:
-        accounts.set_overdraft(conn, payer.account_id, owed_micros)
+    if payer.overdraft_micros:
+        accounts.pay_back(conn, payer.account_id)
     return posted

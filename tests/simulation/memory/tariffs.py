@@ -54,6 +54,11 @@ def plan(conn: Transaction, version: Version) -> Plan:
     return conn.books.versions[version.version_id][1]
 
 
+def plans(conn: Transaction, name: str) -> Iterator[Plan]:
+    for version in versions(conn, name):
+        yield plan(conn, version)
+
+
 def rates(conn: Transaction, version: Version) -> list[Rate]:
     return list(each_rate(conn, version))
 

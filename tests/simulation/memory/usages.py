@@ -56,6 +56,28 @@ def count_call(
     _keep(conn, account_id, counted)
 
 
+def recount(
+    conn: Transaction,
+    account_id: int,
+    tariff: str,
+    month: str,
+    *,
+    billed_s: int,
+    calls: int,
+    included_s: int,
+) -> None:
+    if not (billed_s or calls or included_s):
+        return
+    used = find(conn, account_id, tariff, month)
+    counted = replace(
+        used,
+        billed_s=used.billed_s + billed_s,
+        calls=used.calls + calls,
+        included_s=used.included_s + included_s,
+    )
+    _keep(conn, account_id, counted)
+
+
 def _keep(conn: Transaction, account_id: int, used: Usage) -> None:
     conn.need_lock(account_id)
     check(used.included_s >= 0 and used.included_held_s >= 0, "included")

@@ -291,26 +291,10 @@ class Meter:
     def _settle(self, session: Session, ending: on.HungUp) -> on.Event:
         call = session.call
         try:
-            cdr = self._settler.settle(session, ending)
+            self._settler.settle(session, ending)
         except StoreError as fault:
             log.error("settlement unknown", call_uuid=call.uuid, fault=str(fault))
             return on.SettlementUnknown(self.now_us(call.switch))
-        if cdr is None:
-            log.warning("settled before", call_uuid=call.uuid, account=call.account)
-        else:
-            log.info(
-                "settled",
-                call_uuid=call.uuid,
-                account=call.account,
-                caller=call.caller.dialled,
-                callee=call.callee.dialled,
-                billed_s=cdr.billed_s,
-                included_s=cdr.included_s,
-                duration_us=cdr.duration_us,
-                charge_micros=cdr.charge_micros,
-                hangup_cause=cdr.hangup_cause,
-                hung_up_by=cdr.hung_up_by.value,
-            )
         return on.Settled()
 
     def _record_answer(self, session: Session, answered_us: int) -> None:

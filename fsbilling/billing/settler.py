@@ -90,6 +90,27 @@ class Settler:
         When this returns the call is on disk, in SQL or in the journal. Raises StoreError when
         it is in neither for sure; settling again is safe.
         """
+        cdr = self._settle(session, ending)
+        call = session.call
+        if cdr is None:
+            log.warning("settled before", call_uuid=call.uuid, account=call.account)
+        else:
+            log.info(
+                "settled",
+                call_uuid=call.uuid,
+                account=call.account,
+                caller=call.caller.dialled,
+                callee=call.callee.dialled,
+                billed_s=cdr.billed_s,
+                included_s=cdr.included_s,
+                duration_us=cdr.duration_us,
+                charge_micros=cdr.charge_micros,
+                hangup_cause=cdr.hangup_cause,
+                hung_up_by=cdr.hung_up_by.value,
+            )
+        return cdr
+
+    def _settle(self, session: Session, ending: HungUp) -> Cdr | None:
         now_us, journal = self._clock.now_us(), self._journal
         if journal is None or (journal.is_empty and not self.is_out):
             try:

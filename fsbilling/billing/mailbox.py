@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
+
+from fsbilling.calls.call import CallKey
 
 MAX_WAITING = 1_000
 """A call gets a handful of events in its life; a thousand waiting means that one is stuck."""
@@ -21,9 +23,9 @@ class Mailboxes:
 
     def __init__(self, spawn: Callable[[Job], object]) -> None:
         self._spawn = spawn
-        self._waiting: dict[Hashable, deque[Job]] = {}
+        self._waiting: dict[CallKey, deque[Job]] = {}
 
-    def post(self, key: Hashable, job: Job) -> bool:
+    def post(self, key: CallKey, job: Job) -> bool:
         """Run `job` after every earlier job of `key`; False when too many wait to take it."""
         waiting = self._waiting.get(key)
         if waiting is None:
@@ -35,15 +37,19 @@ class Mailboxes:
             return True
         return False
 
-    def has_job(self, key: Hashable) -> bool:
+    def has_job(self, key: CallKey) -> bool:
         """Tell whether something happens to this call, or waits to."""
         return key in self._waiting
+
+    def busy(self) -> list[CallKey]:
+        """Give the calls that something happens to, or waits to."""
+        return list(self._waiting)
 
     def __len__(self) -> int:
         """How many calls have something to do."""
         return len(self._waiting)
 
-    def _drain(self, key: Hashable) -> None:
+    def _drain(self, key: CallKey) -> None:
         waiting = self._waiting[key]
         try:
             while waiting:

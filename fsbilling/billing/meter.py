@@ -126,7 +126,10 @@ class Meter:
 
     def lost(self, switch: str) -> None:
         """Take note that the link is down: its calls may end unseen until they are taken up."""
-        self.signs.lost(switch, (session.call.key for session in self.calls.on(switch)))
+        # A call that is just being loaded is one of them: its hang-up would not be heard either.
+        known = {session.call.key for session in self.calls.on(switch)}
+        loading = {key for key in self._mailboxes.busy() if key[0] == switch}
+        self.signs.lost(switch, known | loading)
 
     def now_us(self, switch: str) -> int:
         """Give the present moment by the switch's clock."""
@@ -182,7 +185,9 @@ class Meter:
         session = self.calls.get(key)
         if session is None and isinstance(event, on.Answered | on.HungUp):
             session = self._load(key)
-        if session is not None:
+        if session is None:
+            self.signs.forget(key)
+        else:
             self._run(session, event)
 
     def _load(self, key: CallKey) -> Session | None:

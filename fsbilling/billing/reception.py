@@ -133,8 +133,8 @@ class Reception:
         """The answer was not taken: give the hold back, if the channel is really gone.
 
         It never got the variable that lets its events through the filter, so nobody else will
-        say so. One that lives still (the dialplan refuses it, or the answer did arrive) keeps
-        its hold until somebody has looked again.
+        say so. One that lives still (the dialplan refuses it, or the answer did arrive), or has
+        talked meanwhile, keeps its hold until somebody has looked again.
         """
         switch = self._node_of_core(channel.core_uuid)
         uuid = channel.variable("fsbilling_leg") or channel.uuid
@@ -145,7 +145,9 @@ class Reception:
         except SwitchError as fault:
             log.warning("abandoned call unknown", call_uuid=channel.uuid, fault=str(fault))
             return
-        if alive is not None and not alive.hungup_us:
+        session = self._meter.calls.get((switch, uuid))
+        has_talked = session is not None and session.answered_us != 0
+        if has_talked or (alive is not None and not alive.hungup_us):
             self._on_doubt(switch)
             return
         log.info("abandoned", call_uuid=channel.uuid)

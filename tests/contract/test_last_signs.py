@@ -1,10 +1,11 @@
 """What counts as a sign of life: an estimate never bills silence (DESIGN rule 6)."""
 
 import pytest
-from world import SWITCH, S, World
+from world import SWITCH, Daemon, S, World
 
 from fsbilling.calls.cdr import EndSource
 from fsbilling.sim.plan import Transfer
+from fsbilling.store.engine import BOUND_S
 
 
 @pytest.fixture
@@ -74,3 +75,31 @@ def test_a_followed_leg_that_was_seen_before_the_link_was_lost_is_not_seen_after
     cdr = world.cdr(uuid)
     assert cdr.end_source is EndSource.ESTIMATE
     assert 5 * S <= cdr.duration_us <= 15 * S
+
+
+def test_a_call_that_was_loaded_while_the_link_was_lost_is_not_seen_after(world):
+    """A daemon that has just started hears of an answer, and reads the call's hold."""
+    uuid = world.call(ring_us=3 * S, talk_us=10 * S)
+    world.run(1)
+    world.daemon = Daemon(world)
+    real = world.sql.read
+
+    def loses_the_link(bound_s=BOUND_S):
+        if world.link_is_up and world.daemon.meter.is_busy((SWITCH, uuid)):
+            world.link_is_up = False
+            world.daemon.meter.lost(SWITCH)
+        return real(bound_s)
+
+    world.sql.read = loses_the_link
+    world.run(43.5)
+    assert not world.sim.channels
+    assert not world.link_is_up, "nothing was loaded"
+    world.link_is_up = True
+    world.run(1)
+    assert world.holds()[0].granted_s == 75, "it was not renewed once more"
+    for _ in range(2):
+        world.daemon.sweep(take_up=True)
+        world.run(3)
+    cdr = world.cdr(uuid)
+    assert cdr.end_source is EndSource.ESTIMATE
+    assert cdr.duration_us <= 10 * S

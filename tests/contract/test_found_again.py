@@ -1,10 +1,11 @@
-"""A call that is stuck does not take the daemon with it, and is found again."""
+"""A call that is stuck, or thought abandoned, is found again, and billed as the switch says."""
 
 import json_cdr
 import pytest
 from world import SWITCH, Daemon, S, World
 
 from fsbilling.billing.mailbox import MAX_WAITING
+from fsbilling.switch.channel import Channel
 from fsbilling.switch.witness import Witness
 
 
@@ -38,3 +39,18 @@ def test_what_a_stuck_call_cannot_take_is_found_by_the_next_sweeps(world):
     assert key not in meter.calls
     assert (world.cdr(uuid).duration_us, world.cdr(uuid).billed_s) == (15 * S, 15)
     assert world.account().held_micros == 0
+
+
+def test_a_call_that_has_talked_was_not_abandoned(world):
+    """The hook's answer was taken, and the hook not told so; the hang-up was lost."""
+    uuid = world.call(talk_us=2 * S)
+    world.run(2)
+    world.link_is_up = False
+    world.run(3)
+    world.link_is_up = True
+    asked = Channel({"Unique-ID": uuid, "Core-UUID": world.sim.core_uuid})
+    world.daemon.reception.abandoned(asked)
+    for _ in range(3):
+        world.daemon.sweep()
+        world.run(3)
+    assert (world.cdr(uuid).duration_us, world.cdr(uuid).billed_s) == (2 * S, 2)

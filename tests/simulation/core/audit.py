@@ -138,10 +138,10 @@ class Audit:
             self._check_shrunk(key, now)
         elif before is not None and now.granted_s > before.granted_s and not self._alive(key):
             self._ended_with_s.setdefault(key, before.granted_s)
-        # The switch knows of the answer even when nobody could note it. One that rings was not
-        # answered before it was there, whatever the daemon's clock says.
-        leg = self.switches[key[0]].legs[key[1]]
-        began_us = leg.answered_us or max(now.authorised_us, leg.created_us)
+        # The switch knows of the answer even when nobody could note it. One that rings can be
+        # answered from now on, whatever the daemon's clock says, and whatever it cost before.
+        switch = self.switches[key[0]]
+        began_us = switch.legs[key[1]].answered_us or switch.hub.now_us
         due = price(now.terms, began_us, now.granted_s * S, now.included_s)
         if now.amount_micros < due.amount_micros:
             raise RuleBrokenError(

@@ -132,6 +132,12 @@ def queries(dialect: str) -> list[str]:
     return [query for only, query in found if only in {"", dialect}]
 
 
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
+def test_every_test_that_a_page_names_is_there(page):
+    named = re.findall(r"`(tests/[\w/]+\.py)\b", page.read_text(encoding="utf-8"))
+    assert [path for path in named if not (DOCS.parent / path).is_file()] == []
+
+
 def test_every_example_query_runs(db):
     with db.write() as conn:
         assert cdrs.write(conn, record(1))

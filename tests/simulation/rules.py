@@ -89,8 +89,12 @@ class Books:
         self.told_s.setdefault((node.name, uuid), {})[seq] = (at_us - from_us) // S
 
     def drop_timer(self, node: SimNode, uuid: str, seq: int) -> None:
-        """The earliest timer that still stands is the one that counts."""
-        self.told_s.get((node.name, uuid), {}).pop(seq, None)
+        """The earliest timer that still stands is the one that counts, while the call lives."""
+        key = node.name, uuid
+        if any(not node.switch.ended_us(leg) for leg in node.switch.legs_of(uuid)):
+            self.told_s.get(key, {}).pop(seq, None)
+        else:
+            self.told_s.pop(key, None)
 
     def pays_from_us(self, node: SimNode, leg: SimChannel) -> int:
         """When the granted seconds begin: at the answer; a dialler's call, maybe later."""
